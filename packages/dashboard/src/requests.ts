@@ -4,6 +4,7 @@ import type { CoordinatorClient } from '@kasane/protocol/client';
 import { type ErrorCode, KasaneError } from '@kasane/protocol/errors';
 import type { WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
+import { packedRuns, runOf } from '@kasane/protocol/internal/job/runs';
 import { defaultLimits, JOB_FILE_BYTES, PRIORITY } from '@kasane/protocol/limits';
 
 interface Asked {
@@ -97,7 +98,34 @@ function wholeNumber<Missing = never>(
   );
 }
 
-/** Answers a request to `/jobs...`. False: there is nothing of that name. */
+/** What can be looked at of several jobs, by `/runs` and `/curves`. */
+const tables: Readonly<
+  Record<string, (client: CoordinatorClient, query: URLSearchParams) => Promise<unknown>>
+> = {
+  /** All jobs, or the trials of `sweep`, as columns. */
+  async '/runs'(client, query) {
+    const sweep = query.get('sweep') ?? '';
+    const jobs = await client.list(Number.POSITIVE_INFINITY, { sweep, withSpecs: true });
+    return packedRuns(jobs.map((job) => runOf(job)));
+  },
+  /** The epochs of each `job`. One that has been deleted meanwhile has none. */
+  '/curves'(client, query) {
+    const epochsOf = async (job: string) => {
+      try {
+        return { job, history: (await client.get(job)).history };
+      } catch (error) {
+        if (error instanceof KasaneError && error.code === 'JOB_NOT_FOUND') return { job, history: [] };
+        throw error;
+      }
+    };
+    return Promise.all(query.getAll('job').slice(0, CURVES).map(epochsOf));
+  },
+};
+
+/** Jobs whose curves are shown over each other, at most. */
+const CURVES = 50;
+
+/** Answers a request to `/jobs...`, `/sweeps...`, `/runs` or `/curves`. False: there is nothing of that name. */
 export async function answer(
   client: CoordinatorClient,
   url: URL,
@@ -107,6 +135,15 @@ export async function answer(
   const { method } = request;
   if (method === 'POST' && url.pathname === '/jobs') {
     await reply(response, async () => ({ job: await client.submit(await bodyOf(request)) }));
+    return true;
+  }
+  const cancelled = method === 'POST' && /^\/sweeps\/([\w.-]+)\/cancel$/.exec(url.pathname);
+  if (cancelled) {
+    await reply(response, () => client.sweeps.cancel(cancelled[1]!));
+    return true;
+  }
+  if (method !== 'POST' && Object.hasOwn(tables, url.pathname)) {
+    await reply(response, () => tables[url.pathname]!(client, url.searchParams));
     return true;
   }
   const found = /^\/jobs\/([\w.-]+)\/(\w+)$/.exec(url.pathname);
@@ -124,6 +161,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   NOT_ALLOWED: 403,
   SCOPE: 403,
   JOB_NOT_FOUND: 404,
+  SWEEP_NOT_FOUND: 404,
   UNREACHABLE: 502,
 };
 

@@ -104,7 +104,7 @@ async function handle(
       const part = PARTS.find((known) => known === asked);
       if (!part) return refuse(response, 400, `part: expected one of ${PARTS.join(', ')}`);
       if (method === 'HEAD') return void response.writeHead(200, EVENTS).end();
-      return viewers.add(response, url.searchParams.get('job') ?? '', part);
+      return viewers.add(response, url.searchParams.get(part === 'sweep' ? 'sweep' : 'job') ?? '', part);
     }
     if (await answer(client, url, request, response)) return;
     if (await serveFile(url.pathname, request, response)) return;

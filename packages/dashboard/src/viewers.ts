@@ -4,13 +4,17 @@ import type { CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Event, Job, StepMetrics, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { resultsOf, runRecord } from '@kasane/protocol/internal/job/runs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { JOBS_PAGE, SHARD_POINTS, SHOWN_JOBS } from '@kasane/protocol/limits';
+import { followSweep } from './sweep-stream.ts';
 
 /** How often the coordinator is asked while somebody looks. */
 const POLL_MS = 500;
 /** Of so many times once for all jobs that are shown; otherwise for the newest. */
 const POLLS_OF_ALL = 10;
+/** Of so many times once for the list of sweeps. */
+const POLLS_OF_SWEEPS = 4;
 /** Bytes that a page may be behind before it is cut off; it comes back by itself. */
 const BEHIND_BYTES = 16 << 20;
 /** Bytes that all pages may be behind together: then those that are most behind are cut off. */
@@ -25,13 +29,27 @@ export const EVENTS = { 'content-type': 'text/event-stream' };
 
 /** What a page shows of a metrics history: its curves, those of layers with them, or who computed the newest steps. Of deep networks and of
  * hundreds of shards the latter two are heavy, and no view wants all. */
-export const PARTS = ['curves', 'layers', 'steps'] as const;
+export const PARTS = ['curves', 'layers', 'steps', 'sweeps', 'sweep', 'runs'] as const;
 export type Part = (typeof PARTS)[number];
+
+/** Who looks. */
+interface Viewer {
+  stop: () => void;
+  readonly part: Part;
+  /** Whose metrics history is sent too; empty for none. */
+  readonly job: string;
+  /** The sweep that is shown; empty for none. */
+  readonly sweep: string;
+}
+
+/** Views of tables have columns instead of jobs. */
+const isTable = (part: Part): boolean => part === 'sweeps' || part === 'sweep' || part === 'runs';
+const isName = (text: string): boolean => /^[\w.-]+$/.test(text);
 
 export class Viewers {
   readonly #client: CoordinatorClient;
   readonly #coordinator: string;
-  readonly #viewers = new Map<ServerResponse, { stop: () => void; readonly job: string }>();
+  readonly #viewers = new Map<ServerResponse, Viewer>();
   #timer: NodeJS.Timeout | undefined;
   #polling = false;
   #polls = 0;
@@ -39,6 +57,7 @@ export class Viewers {
   /** Of each job and of the cluster, what was sent last, as JSON. */
   #jobs = new Map<string, string>();
   #cluster = '';
+  #sweeps = '';
   #problem = '';
   /** Of jobs, by the last answer that there was. */
   #states = new Map<string, JobState>();
@@ -52,20 +71,32 @@ export class Viewers {
     return this.#viewers.size >= VIEWERS;
   }
 
-  /** @param job whose metrics history is sent too; empty for none */
-  add(response: ServerResponse, job: string, part: Part): void {
+  /** @param subject the job whose metrics history is sent too, or the sweep of `part` sweep; empty for none */
+  add(response: ServerResponse, subject: string, part: Part): void {
     response.writeHead(200, EVENTS);
-    const viewer = { stop: () => {}, job: /^[\w.-]+$/.test(job) ? job : '' };
+    const name = isName(subject) ? subject : '';
+    const viewer: Viewer = {
+      ...{ stop: () => {}, part },
+      ...{ job: isTable(part) ? '' : name, sweep: part === 'sweep' ? name : '' },
+    };
     this.#viewers.set(response, viewer);
-    if (job && !viewer.job) this.#send(response, 'missing', JSON.stringify(job));
-    if (viewer.job) this.#follow(response, job, part, viewer);
+    if (subject && !name) this.#send(response, 'missing', JSON.stringify(subject));
+    if (viewer.job) this.#follow(response, viewer);
+    if (viewer.sweep)
+      viewer.stop = followSweep(this.#client, viewer.sweep, (event, value) =>
+        this.#send(response, event, JSON.stringify(value)),
+      );
     response.on('close', () => {
       viewer.stop();
       this.#viewers.delete(response);
     });
     if (this.#cluster) {
-      this.#send(response, 'jobs', listOf(this.#jobs.values()));
+      if (!isTable(part)) this.#send(response, 'jobs', listOf(this.#jobs.values()));
       this.#send(response, 'cluster', this.#cluster);
+    }
+    if (part === 'sweeps') {
+      if (this.#sweeps) this.#send(response, 'sweeps', this.#sweeps);
+      this.hurry();
     }
     if (this.#problem) this.#send(response, 'problem', JSON.stringify(this.#problem));
     if (!this.#polling) void this.#poll();
@@ -90,7 +121,8 @@ export class Viewers {
   }
 
   /** Sends a job's metrics history, and with its curves what happens to it. */
-  #follow(response: ServerResponse, job: string, part: Part, viewer: { stop: () => void }): void {
+  #follow(response: ServerResponse, viewer: Viewer): void {
+    const { job, part } = viewer;
     const metrics = this.#keepOpen(job, (ended) => {
       let first = true;
       const take = part === 'steps' ? newestSteps() : part === 'layers' ? withLayers : curvesOnly;
@@ -164,10 +196,10 @@ export class Viewers {
       if (all) this.#states.clear();
       const before = this.#jobs;
       if (all) this.#jobs = new Map();
-      const changed: string[] = [];
+      const changed: Job[] = [];
       for (const job of jobs) {
         const json = JSON.stringify(job);
-        if (before.get(job.id) !== json) changed.push(json);
+        if (before.get(job.id) !== json) changed.push(job);
         this.#jobs.set(job.id, json);
         this.#states.set(job.id, job.state);
       }
@@ -175,8 +207,9 @@ export class Viewers {
       if (gone.length > 0) this.#broadcast('gone', JSON.stringify(gone));
       const first = this.#cluster === '';
       this.#cluster = JSON.stringify(cluster);
-      if (changed.length > 0 || first) this.#broadcast('jobs', listOf(changed));
+      if (changed.length > 0 || first) this.#tell(changed, first);
       this.#broadcast('cluster', this.#cluster);
+      await this.#tellOfSweeps();
       for (const [response, { job }] of this.#viewers)
         if (missing.has(job)) this.#send(response, 'missing', JSON.stringify(job));
       if (this.#problem) this.#broadcast('problem', JSON.stringify(''));
@@ -189,6 +222,31 @@ export class Viewers {
     this.#polling = this.#viewers.size > 0 && !this.#closed;
     if (!this.#polling) this.#forget();
     if (this.#polling) this.#timer = setTimeout(() => void this.#poll(), POLL_MS);
+  }
+
+  /** Says what has changed: who shows tables has the rest, and gets the columns of those. @param first whether these are all there are */
+  #tell(changed: readonly Job[], first: boolean): void {
+    const json = listOf(changed.map(({ id }) => this.#jobs.get(id)!));
+    for (const [response, { part, sweep }] of this.#viewers) {
+      if (!isTable(part)) this.#send(response, 'jobs', json);
+      else if (part !== 'sweeps' && !first) {
+        const shown = sweep ? changed.filter((job) => job.sweep === sweep) : changed;
+        if (shown.length > 0) this.#send(response, 'rows', JSON.stringify(shown.map(rowOf)));
+      }
+    }
+  }
+
+  async #tellOfSweeps(): Promise<void> {
+    const isDue = this.#sweeps === '' || this.#polls % POLLS_OF_SWEEPS === 1;
+    const asking = [...this.#viewers].flatMap(([response, { part }]) =>
+      part === 'sweeps' ? [response] : [],
+    );
+    if (asking.length === 0 || !isDue) return;
+    const list = await this.#client.sweeps.list();
+    const json = JSON.stringify(list.map((sweep) => ({ ...sweep, search: '' })));
+    if (json === this.#sweeps) return;
+    this.#sweeps = json;
+    for (const response of asking) this.#send(response, 'sweeps', json);
   }
 
   /** The newest jobs, now and then more of them; those that are followed with more of their history. */
@@ -226,6 +284,7 @@ export class Viewers {
     this.#jobs = new Map();
     this.#states = new Map();
     this.#cluster = '';
+    this.#sweeps = '';
     this.#polls = 0;
   }
 
@@ -278,5 +337,8 @@ function newestSteps(): Take {
     return { layers: [], spec: '', points: told, more: false, gradients: [], activations: [] };
   };
 }
+
+/** What of a job changes in a table. */
+const rowOf = (job: Job) => ({ job: job.id, values: resultsOf({ record: runRecord(job) }) });
 
 const listOf = (jsons: Iterable<string>) => `[${[...jsons].join()}]`;

@@ -1,15 +1,17 @@
 /** The page: a header, and the view that the address names. Everything live comes over one stream of events. */
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { Job, Event as JobEvent, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Sweep } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { ClusterView } from './cluster-view.ts';
 import { byId, COLORS, Frame, fill, h } from './dom.ts';
 import { isStalled, percent, RUNNING } from './format.ts';
 import { JobView } from './job-view.ts';
 import { JobsView } from './jobs-view.ts';
+import { LazyView } from './lazy-view.ts';
 import { MetricsHistory } from './metrics-history.ts';
 import { parseRoute, type Route } from './route.ts';
 import { english, type Language, type Words } from './text.ts';
-import type { Page, View } from './view.ts';
+import type { Page, RunResults, SweepWithTrials, View } from './view.ts';
 
 /** Loaded when somebody reads them. */
 const wordsOf = async (language: Language): Promise<Words> =>
@@ -26,6 +28,10 @@ let jobs: Job[] | undefined;
 let cluster: StatusResponse | undefined;
 let metrics = new MetricsHistory();
 let happened: readonly JobEvent[] = [];
+let sweeps: readonly Sweep[] | undefined;
+let sweep: SweepWithTrials | undefined;
+let changed: ReadonlyMap<string, RunResults> = new Map();
+let gone: ReadonlySet<string> = new Set();
 let followed = '';
 let isMissing = false;
 let followedAt = '';
@@ -39,17 +45,20 @@ const page = (): Page => ({
   fail: (error) => showProblem(error instanceof Error ? error.message : String(error)),
 });
 
-/** Whose metrics history is wanted: that of the job that is shown; on the cluster's page of the one that runs, or ran last. */
+/** Whose metrics history is wanted: that of the job that is shown; on the cluster's page of the one that runs, or ran last. Or which sweep is. */
 function wanted(): string {
   if (route.view === 'job') return route.job;
-  if (route.view === 'jobs') return '';
+  if (route.view === 'sweep') return route.sweep;
+  if (route.view !== 'cluster') return '';
   const running = jobs?.find((job) => job.state === RUNNING);
   if (running) return running.id;
   return followed || (jobs?.find((job) => job.step > 0)?.id ?? '');
 }
 
-/** Of the stream with that job's metrics history: the part of it that the view shows. */
+/** Of the stream with that job's metrics history: the part of it that the view shows. Views of tables have parts of their own. */
 function address(job: string): string {
+  if (route.view === 'sweep') return `/events?part=sweep&sweep=${encodeURIComponent(job)}`;
+  if (route.view === 'sweeps' || route.view === 'runs') return `/events?part=${route.view}`;
   const layers = route.view === 'job' && route.tab === 'layers';
   const part = route.view === 'cluster' ? 'steps' : layers ? 'layers' : 'curves';
   return `/events?job=${encodeURIComponent(job)}&part=${part}`;
@@ -61,6 +70,11 @@ function follow(job: string): void {
   followedAt = address(job);
   metrics = new MetricsHistory();
   happened = [];
+  sweep = undefined;
+  changed = new Map();
+  gone = new Set();
+  // Streams of tables tell of no jobs: those that there were are old by the time they are looked at.
+  if (isTable()) jobs = undefined;
   isMissing = false;
   const source = new EventSource(followedAt);
   events = source;
@@ -77,6 +91,21 @@ function follow(job: string): void {
   });
   on<string[]>('gone', (ids) => {
     jobs = jobs?.filter(({ id }) => !ids.includes(id));
+    gone = new Set([...gone, ...ids]);
+  });
+  on<readonly { job: string; values: RunResults }[]>('rows', (rows) => {
+    changed = new Map([...changed, ...rows.map(({ job, values }) => [job, values] as const)]);
+  });
+  on<readonly Sweep[]>('sweeps', (list) => {
+    sweeps = list;
+  });
+  on<SweepWithTrials>('sweep', (whole) => {
+    sweep = whole;
+  });
+  on<SweepWithTrials>('trials', (now) => {
+    const trials = [...(sweep?.trials ?? [])];
+    for (const trial of now.trials) trials[trial.number - 1] = trial;
+    sweep = { sweep: now.sweep, trials };
   });
   on<StatusResponse>('cluster', (value) => {
     cluster = value;
@@ -99,6 +128,8 @@ function follow(job: string): void {
   });
   source.addEventListener('error', () => byId('lost').removeAttribute('hidden'));
 }
+
+const isTable = (): boolean => route.view === 'sweep' || route.view === 'sweeps' || route.view === 'runs';
 
 /** Follows what is wanted now, if it is not followed yet. */
 function attend(): void {
@@ -125,7 +156,10 @@ function showProblem(text: string): void {
 
 const frame = new Frame(() => {
   attend();
-  view?.update({ jobs, cluster, metrics, events: happened, followed, isMissing });
+  view?.update({
+    ...{ jobs, cluster, metrics, events: happened, followed, isMissing },
+    ...{ sweeps, sweep, changed, gone },
+  });
   if (cluster) {
     const slots = cluster.workers.reduce((sum, worker) => sum + worker.slots, 0);
     byId('summary').textContent = t.workers(cluster.workers.length, slots);
@@ -136,6 +170,25 @@ const frame = new Frame(() => {
     : 'Kasane';
 });
 
+/** Tables come when they are looked at. */
+function viewOf(asked: Route): View {
+  const lazy = (load: (page: Page) => Promise<View>) => new LazyView(page(), load, () => frame.ask());
+  switch (asked.view) {
+    case 'job':
+      return new JobView(page(), asked.job, asked.tab);
+    case 'cluster':
+      return new ClusterView(page());
+    case 'sweeps':
+      return lazy(async (page) => new (await import('./sweeps-view.ts')).SweepsView(page));
+    case 'sweep':
+      return lazy(async (page) => new (await import('./sweep-view.ts')).SweepView(page, asked.sweep));
+    case 'runs':
+      return lazy(async (page) => new (await import('./runs-view.ts')).RunsView(page));
+    default:
+      return new JobsView(page());
+  }
+}
+
 /** Makes the view anew: another one is asked for, or other words or colours. */
 function open(): void {
   const before = route;
@@ -144,10 +197,9 @@ function open(): void {
   attend();
   const main = byId('main');
   view?.destroy();
-  if (route.view === 'job') view = new JobView(page(), route.job, route.tab);
-  else view = route.view === 'cluster' ? new ClusterView(page()) : new JobsView(page());
+  view = viewOf(route);
   main.replaceChildren(view.element);
-  if (before.view !== route.view) scrollTo(0, 0);
+  if (before.view !== route.view || isTable()) scrollTo(0, 0);
   frame.ask();
 }
 
@@ -165,9 +217,21 @@ function dress(): void {
 }
 
 function drawNavigation(): void {
-  const link = (name: 'jobs' | 'cluster', current: boolean) =>
-    h('a', { href: `#/${name}`, 'data-key': name, 'aria-current': current && 'page' }, t[name]);
-  fill(byId('navigation'), link('jobs', route.view !== 'cluster'), link('cluster', route.view === 'cluster'));
+  // Below each of them what belongs to it is shown.
+  const sections = {
+    jobs: ['jobs', 'job'],
+    sweeps: ['sweeps', 'sweep'],
+    runs: ['runs'],
+    cluster: ['cluster'],
+  };
+  const links = Object.entries(sections).map(([name, views]) =>
+    h(
+      'a',
+      { href: `#/${name}`, 'data-key': name, 'aria-current': views.includes(route.view) && 'page' },
+      t[name as keyof typeof sections],
+    ),
+  );
+  fill(byId('navigation'), ...links);
 }
 
 async function speak(asked: Language): Promise<void> {

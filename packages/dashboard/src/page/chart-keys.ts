@@ -4,12 +4,13 @@ import type UPlot from 'uplot';
 /** Arrows go this part of what is shown, but a point at least. */
 const STRIDE = 0.02;
 
-/** @param labels of the axis and of each curve @param format how values are written */
+/** @param labels of the axis and of each curve @param format how values are written @param xText how places are, by default as numbers */
 export function listenToKeys(
   plot: UPlot,
   title: string,
   labels: readonly string[],
   format: (value: number) => string,
+  xText: (value: number, index: number) => string = String,
 ): void {
   const { over } = plot;
   over.tabIndex = 0;
@@ -33,7 +34,7 @@ export function listenToKeys(
       const value = values[index];
       return `${labels[i]} ${value == null ? '-' : format(value)}`;
     });
-    texts[0] = `${labels[0]} ${x}`;
+    texts[0] = `${labels[0]} ${xText(x, index)}`;
     over.setAttribute('aria-valuetext', texts.join(', '));
   });
   over.addEventListener('blur', () => plot.setCursor({ left: -10, top: -10 }));

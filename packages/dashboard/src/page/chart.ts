@@ -4,6 +4,9 @@ import { listenToKeys } from './chart-keys.ts';
 import { COLORS, color, h } from './dom.ts';
 import { brief } from './format.ts';
 
+/** Of more points each is smaller. */
+const MANY = 400;
+
 export interface Curve {
   readonly label: string;
   readonly color: string;
@@ -15,6 +18,10 @@ export interface Curve {
   readonly dash?: boolean;
   /** Behind the others: what a smooth curve was made of. */
   readonly faint?: boolean;
+  /** Points alone, without a line between them. */
+  readonly dots?: boolean;
+  /** It keeps each value until the next one. */
+  readonly stepped?: boolean;
 }
 
 export interface ChartOptions {
@@ -28,6 +35,16 @@ export interface ChartOptions {
   readonly logarithmic?: boolean;
   /** How its values are written. Default: as numbers. */
   readonly format?: (value: number) => string;
+  /** Powers of ten on the axis below. Default false. */
+  readonly xLogarithmic?: boolean;
+  /** How places on the axis below are written, at its ticks. Default: as numbers. */
+  readonly xFormat?: (value: number) => string;
+  /** What is said of a place where the cursor is; `index` counts the values. Default: as at the ticks. */
+  readonly xText?: (value: number, index: number) => string;
+  /** Points beside each other: with room at both ends, where several may have the same place. Default false. */
+  readonly isScatter?: boolean;
+  /** Called with the index of a place that was clicked on. */
+  readonly onPick?: (index: number) => void;
   /** Called after a user has zoomed. */
   readonly onZoom?: (range: readonly [number, number]) => void;
 }
@@ -60,7 +77,7 @@ export class Chart {
   }
 
   /** Changes some of its options. */
-  change(options: Partial<Pick<ChartOptions, 'title' | 'logarithmic' | 'format'>>): void {
+  change(options: Partial<Omit<ChartOptions, 'sync' | 'onZoom'>>): void {
     this.#options = { ...this.#options, ...options };
     this.#title.textContent = this.#options.title;
     this.element.setAttribute('aria-label', this.#options.title);
@@ -76,9 +93,7 @@ export class Chart {
         }))
       : curves;
     const data = together(drawn);
-    const shape = JSON.stringify(
-      drawn.map(({ label, color, sparse, dash, faint }) => [label, color, sparse, dash, faint]),
-    );
+    const shape = JSON.stringify(drawn.map(({ x: _, y: __, ...look }) => look));
     if (shape !== this.#shape || !this.#plot) this.#make(drawn, data, shape);
     else this.#plot.setData(data, this.#range === undefined);
     this.#showLast();
@@ -117,7 +132,9 @@ export class Chart {
   #make(curves: readonly Curve[], data: UPlot.AlignedData, shape: string): void {
     this.#plot?.destroy();
     this.#shape = shape;
-    const { title, xLabel, sync, logarithmic, onZoom, format = brief } = this.#options;
+    const { title, xLabel, sync, logarithmic, xLogarithmic, onZoom, onPick, isScatter } = this.#options;
+    const xRange = isScatter && roomAround(xLogarithmic === true);
+    const { format = brief, xFormat = brief, xText = xFormat } = this.#options;
     const axis = {
       stroke: color('--faint'),
       grid: { stroke: color('--line'), width: 1 },
@@ -128,9 +145,16 @@ export class Chart {
       {
         width: this.#width,
         height: this.#height,
-        scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
+        scales: {
+          x: { time: false, distr: xLogarithmic ? 3 : 1, ...(xRange && { range: xRange }) },
+          y: { distr: logarithmic ? 3 : 1 },
+        },
         axes: [
-          { ...axis, size: 28, values: (_, ticks) => ticks.map(brief) },
+          {
+            ...axis,
+            size: 28,
+            values: (_, ticks) => ticks.map((tick) => (tick == null ? '' : xFormat(tick))),
+          },
           // Of a logarithmic axis not every tick has a text.
           {
             ...axis,
@@ -139,8 +163,11 @@ export class Chart {
           },
         ],
         series: [
-          { label: xLabel, value: (_, value) => (value == null ? '-' : brief(value)) },
-          ...curves.map(({ label, color, sparse, dash, faint }) => ({
+          {
+            label: xLabel,
+            value: (_, value, __, index) => (value == null ? '-' : xText(value, index ?? 0)),
+          },
+          ...curves.map(({ label, color, sparse, dash, faint, dots, stepped }) => ({
             // A press hides the curve or shows it again.
             label: h('button', { type: 'button' }, label),
             stroke: color,
@@ -148,7 +175,13 @@ export class Chart {
             alpha: faint ? 0.3 : 1,
             spanGaps: true,
             ...(dash && { dash: [5, 4] }),
-            points: { show: sparse === true, size: 6 },
+            ...(dots && { paths: () => null }),
+            ...(stepped && { paths: UPlot.paths.stepped!({ align: 1 }) }),
+            points: {
+              show: sparse === true || dots === true,
+              size: dots && data[0].length > MANY ? 4 : 6,
+              ...(dots && { fill: color }),
+            },
             value: (_: UPlot, value: number | null) => (value == null ? '-' : format(value)),
           })),
         ],
@@ -169,7 +202,12 @@ export class Chart {
       data,
       this.#box,
     );
-    listenToKeys(this.#plot, title, [xLabel, ...curves.map(({ label }) => label)], format);
+    const plot = this.#plot;
+    if (onPick)
+      plot.over.addEventListener('click', () => {
+        if (plot.cursor.idx != null) onPick(plot.cursor.idx);
+      });
+    listenToKeys(plot, title, [xLabel, ...curves.map(({ label }) => label)], format, this.#options.xText);
   }
 
   #fit(): void {
@@ -185,6 +223,16 @@ export class Chart {
     return matchMedia('(min-width: 2600px)').matches ? 2 * height : height;
   }
 }
+
+/** A scale that is a little wider than what there is. */
+const roomAround =
+  (isLogarithmic: boolean): UPlot.Scale.Range =>
+  (_, min, max) => {
+    const [from, to] = isLogarithmic ? [Math.log(min), Math.log(max)] : [min, max];
+    const room = 0.06 * (to - from || 1);
+    const ends = [from - room, to + room] as const;
+    return isLogarithmic ? [Math.exp(ends[0]), Math.exp(ends[1])] : [...ends];
+  };
 
 /** Curves on one axis: all their places in order, with gaps where a curve has none. */
 export function together(curves: readonly Pick<Curve, 'x' | 'y'>[]): UPlot.AlignedData {

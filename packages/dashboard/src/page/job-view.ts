@@ -9,7 +9,7 @@ import { duration, grouped, isError, loss, metric, RUNNING } from './format.ts';
 import { jobActions } from './job-actions.ts';
 import { bestText, leftText, reasonLine, speedText, stateBadge } from './job-state.ts';
 import { LayersView } from './layers-view.ts';
-import { FIRST_TAB, jobAddress } from './route.ts';
+import { FIRST_TAB, jobAddress, sweepAddress } from './route.ts';
 import { SubmitDialog } from './submit.ts';
 import { TryView } from './try-view.ts';
 import { type Known, ownWords, type Page, type View } from './view.ts';
@@ -104,6 +104,13 @@ export class JobView implements View {
         stateBadge(t, job),
         h('div', { class: 'actions' }, ...jobActions(this.#page, job, this.#dialog)),
       ),
+      job.sweep &&
+        h(
+          'p',
+          { class: 'faint' },
+          `${t.trialOf(job.trial)} `,
+          h('a', { href: sweepAddress(job.sweep), 'data-key': 'sweep' }, job.sweep),
+        ),
       job.description && h('p', {}, job.description),
       job.tags.length > 0 && h('p', { class: 'tags' }, ...job.tags.map((tag) => h('span', {}, tag))),
       job.error ? h('p', { class: 'failed' }, job.error) : undefined,

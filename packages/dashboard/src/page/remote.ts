@@ -1,5 +1,11 @@
 /** What the page asks its server for. Errors are the coordinator's own sentences. */
-import type { Checkpoint, GetConfusionResponse, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type {
+  Checkpoint,
+  EpochResult,
+  GetConfusionResponse,
+  StepMetrics,
+} from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { RunColumns } from '@kasane/protocol/internal/job/runs';
 import { h } from './dom.ts';
 import type { Network } from './network.ts';
 
@@ -42,6 +48,24 @@ const pathOf = (job: string, name: string): string => `/jobs/${encodeURIComponen
 /** Does something to a job. */
 export async function act(job: string, action: string, body = ''): Promise<void> {
   await post(pathOf(job, action), body);
+}
+
+/** Ends a sweep and its trials. */
+export async function cancelSweep(sweep: string): Promise<void> {
+  await post(`/sweeps/${encodeURIComponent(sweep)}/cancel`);
+}
+
+/** All jobs, or the trials of a sweep, as columns. */
+export async function runsOf(sweep = ''): Promise<RunColumns> {
+  return (await (await ask(`/runs?sweep=${encodeURIComponent(sweep)}`)).json()) as RunColumns;
+}
+
+/** The epochs of jobs. */
+export async function curvesOf(
+  jobs: readonly string[],
+): Promise<readonly { readonly job: string; readonly history: readonly EpochResult[] }[]> {
+  const query = jobs.map((job) => `job=${encodeURIComponent(job)}`).join('&');
+  return (await (await ask(`/curves?${query}`)).json()) as { job: string; history: EpochResult[] }[];
 }
 
 /** Submits a job file, YAML or JSON. @returns its id */

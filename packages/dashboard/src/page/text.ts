@@ -17,6 +17,9 @@ export const english = {
   skip: 'Skip to content',
   language: '日本語',
   theme: { auto: 'Theme: system', light: 'Theme: light', dark: 'Theme: dark' },
+  sweeps: 'Sweeps',
+  runs: 'Runs',
+  loading: 'Loading ...',
   // The jobs.
   jobs: 'Jobs',
   noJobs: 'No jobs yet. Submit one with the button above, or in a terminal:',
@@ -74,6 +77,7 @@ export const english = {
   stalledFor: (time: string) => `No progress for ${time}`,
   noSuchJob: (job: string) => `There is no job ${job}.`,
   allJobs: 'Show all jobs',
+  trialOf: (trial: number) => `Trial ${trial} of sweep`,
   loss: 'Loss',
   accuracy: 'Accuracy',
   error: 'Mean absolute error',

@@ -1,8 +1,16 @@
 /** What every view is: an element that is told when something has changed, and draws itself at most once a frame. */
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import type { MetricsHistory } from './metrics-history.ts';
 import type { Language, Words } from './text.ts';
+
+export interface SweepWithTrials {
+  readonly sweep: Sweep;
+  readonly trials: readonly Trial[];
+}
+/** Columns to values. */
+export type RunResults = Readonly<Record<string, unknown>>;
 
 /** What the page knows. */
 export interface Known {
@@ -13,7 +21,15 @@ export interface Known {
   readonly metrics: MetricsHistory;
   /** What has happened to it, oldest first. */
   readonly events: readonly Event[];
-  /** That job, */
+  /** Sweeps, newest first; undefined while nothing has come. */
+  readonly sweeps: readonly Sweep[] | undefined;
+  /** The sweep that is followed, with its trials by their numbers. */
+  readonly sweep: SweepWithTrials | undefined;
+  /** Results of jobs that have changed since the page was opened. */
+  readonly changed: ReadonlyMap<string, RunResults>;
+  /** Jobs that have been deleted since then. */
+  readonly gone: ReadonlySet<string>;
+  /** That job, or that sweep, */
   readonly followed: string;
   /** and whether it does not exist. */
   readonly isMissing: boolean;

@@ -53,12 +53,11 @@ export class SweepCalls {
     return sweep!;
   }
 
-  /** The sweep with its trials now and after each change, until it ends. */
-  async *watch(id: string): AsyncGenerator<SweepWithTrials> {
+  /** The sweep with its trials now and after each change, until it ends. @param signal ends the call */
+  async *watch(id: string, signal?: AbortSignal): AsyncGenerator<SweepWithTrials> {
     const trials: Trial[] = [];
-    for await (const { sweep, trials: changed, more } of this.#calls.many(SweepsService.watch, {
-      sweep: id,
-    })) {
+    const answers = this.#calls.many(SweepsService.watch, { sweep: id }, signal);
+    for await (const { sweep, trials: changed, more } of answers) {
       for (const trial of changed) trials[trial.number - 1] = trial;
       if (sweep && !more) yield { sweep, trials: [...trials] };
     }

@@ -1,0 +1,260 @@
+/** A sweep: how far it is, its best trial, and its trials beside each other. */
+import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { Chart, type Curve } from './chart.ts';
+import { figure, fill, h } from './dom.ts';
+import { brief, briefPercent, duration, grouped } from './format.ts';
+import { cancelSweep } from './remote.ts';
+import { jobAddress } from './route.ts';
+import {
+  metricKey,
+  metricTitle,
+  SWEEP_RUNNING,
+  type SweepWords,
+  sweepBadge,
+  sweepValue,
+  sweepWords,
+  trialStates,
+  trialsText,
+  waitsText,
+} from './sweep-state.ts';
+import { Comparison } from './tables/comparison.ts';
+import { isHigherBetter, resultKeys, Sources } from './tables/sources.ts';
+import { type Column, columnOf, TableData } from './tables/table-data.ts';
+import { attempt, type Known, type Page, type SweepWithTrials, type View } from './view.ts';
+
+const [BLUE, ORANGE] = ['#4f7cff', '#e07b2e'];
+
+export class SweepView implements View {
+  readonly element: HTMLElement;
+  readonly #page: Page;
+  readonly #id: string;
+  readonly #head = h('section', { class: 'card', id: 'sweep-head' });
+  readonly #sources: Sources;
+  #parts: { readonly comparison: Comparison; readonly best: Chart } | undefined;
+  #shown: SweepWithTrials | undefined;
+
+  constructor(page: Page, id: string) {
+    this.#page = page;
+    this.#id = id;
+    this.#sources = new Sources(page, id, () => this.#draw());
+    this.element = h('div', { class: 'stacked' }, this.#head);
+    fill(this.#head, h('h2', {}, id), h('p', { class: 'faint' }, page.t.loading));
+  }
+
+  update(known: Known): void {
+    if (known.isMissing && known.followed === this.#id) {
+      this.#drawMissing();
+      return;
+    }
+    // The columns of jobs are those of a moment when their changes are already told.
+    if (known.cluster)
+      this.#sources.update(
+        known,
+        known.sweep?.trials.flatMap(({ job }) => job || []),
+      );
+    if (known.sweep && known.sweep !== this.#shown) {
+      this.#shown = known.sweep;
+      this.#draw();
+    }
+  }
+
+  destroy(): void {
+    this.#sources.close();
+    this.#parts?.comparison.destroy();
+    this.#parts?.best.destroy();
+  }
+
+  #drawMissing(): void {
+    const words = sweepWords(this.#page);
+    fill(
+      this.element,
+      h(
+        'section',
+        { class: 'card', role: 'alert' },
+        h('h2', {}, words.noSuchSweep(this.#id)),
+        h('p', {}, h('a', { href: '#/sweeps' }, words.allSweeps)),
+      ),
+    );
+  }
+
+  #draw(): void {
+    const shown = this.#shown;
+    if (!shown) return;
+    const { sweep, trials } = shown;
+    this.#drawHead(sweep);
+    this.#parts ??= this.#make(sweep);
+    this.#parts.best.update(bestCurves(sweep, trials, sweepWords(this.#page)));
+    const { jobs, columns } = this.#sources;
+    const settings = settingsOf(sweep);
+    this.#parts.comparison.update({
+      data: dataOf(trials, settings, jobs, columns),
+      shown: ['trial', 'state', 'epochs', 'value', ...settings, 'seconds'],
+      ...{ settings, targets: ['value', ...resultKeys(columns)] },
+      isHigherBetter: (target) => (target === 'value' ? !sweep.minimize : isHigherBetter(target)),
+      jobOf: (row) => trials[row]?.job ?? '',
+      isLive: sweep.state === SWEEP_RUNNING,
+    });
+  }
+
+  /** What the metric is, is known when the sweep is. */
+  #make({ metric, minimize }: Sweep) {
+    const title = metricTitle(this.#page, metric);
+    const words = sweepWords(this.#page);
+    const isPercent = metric === 'testAccuracy';
+    const best = new Chart({
+      ...{ title: words.byTrial(title), xLabel: words.trials, height: 220 },
+      xFormat: (place) => (Number.isInteger(place) ? grouped(place) : ''),
+      format: isPercent ? briefPercent : brief,
+    });
+    const comparison = new Comparison(
+      this.#page,
+      { key: 'value', sign: minimize ? 1 : -1 },
+      { value: metricKey(metric) },
+    );
+    this.element.append(best.element, comparison.element);
+    return { comparison, best };
+  }
+
+  #drawHead(sweep: Sweep): void {
+    const { t } = this.#page;
+    const words = sweepWords(this.#page);
+    const { metric, best, state } = sweep;
+    const cancel = () => {
+      if (confirm(words.cancelSure(sweep.id))) attempt(this.#page, () => cancelSweep(sweep.id));
+    };
+    const ended = sweep.succeeded + sweep.stopped + sweep.failed;
+    const seconds = ((sweep.endedAt || Date.now()) - sweep.submittedAt) / 1000;
+    const values = Object.entries(JSON.parse(best?.assignment ?? '{}') as Record<string, unknown>);
+    fill(
+      this.#head,
+      h(
+        'div',
+        { class: 'row' },
+        h('h2', {}, sweep.id),
+        sweepBadge(this.#page, sweep),
+        h(
+          'div',
+          { class: 'actions' },
+          state === SWEEP_RUNNING &&
+            h(
+              'button',
+              {
+                type: 'button',
+                class: 'danger',
+                'data-key': 'cancel',
+                'aria-label': `${t.cancel}: ${sweep.id}`,
+                click: cancel,
+              },
+              t.cancel,
+            ),
+        ),
+      ),
+      sweep.error ? h('p', { class: 'failed' }, sweep.error) : undefined,
+      sweep.waitingFor && h('p', { class: 'faint waits' }, waitsText(t, sweep)),
+      h('progress', { max: sweep.trialsLimit || 1, value: ended, 'aria-label': words.trials }),
+      h(
+        'dl',
+        { class: 'figures' },
+        figure(metricTitle(this.#page, metric), sweepValue(metric, best?.value)),
+        figure(words.trials, trialsText(sweep)),
+        figure(t.states[2]!, grouped(sweep.running)),
+        figure(t.states[6]!, grouped(sweep.paused)),
+        figure(t.states[3]!, grouped(sweep.succeeded)),
+        figure(words.stopped, grouped(sweep.stopped)),
+        figure(t.states[4]!, grouped(sweep.failed)),
+        figure(t.took, duration(Math.max(0, seconds), t.units)),
+      ),
+      best &&
+        h(
+          'div',
+          { class: 'best' },
+          h(
+            'h3',
+            {},
+            `${words.bestTrial}: `,
+            best.job
+              ? h('a', { href: jobAddress(best.job), 'data-key': 'best' }, `${best.number}`)
+              : `${best.number}`,
+          ),
+          h(
+            'dl',
+            { class: 'figures tight' },
+            ...values.map(([path, value]) =>
+              figure(path, typeof value === 'string' ? value : JSON.stringify(value)),
+            ),
+          ),
+        ),
+    );
+  }
+}
+
+/** The keys that vary, as the file has them. */
+const settingsOf = ({ search }: Sweep): readonly string[] =>
+  Object.keys((JSON.parse(search) as { parameters: object }).parameters);
+
+/** Each trial's value, and the best of those up to it. */
+function bestCurves({ minimize }: Sweep, trials: readonly Trial[], words: SweepWords): readonly Curve[] {
+  const known = trials.filter(({ value }) => value !== undefined);
+  const x = known.map(({ number }) => number);
+  let best: number | undefined;
+  const soFar = known.map(({ value }) => {
+    if (best === undefined || (minimize ? value! < best : value! > best)) best = value!;
+    return best;
+  });
+  return [
+    { label: words.valuesOfTrials, color: BLUE, dots: true, x, y: known.map(({ value }) => value!) },
+    { label: words.bestSoFar, color: ORANGE, stepped: true, x, y: soFar },
+  ];
+}
+
+/** Trials with what the search decided, and then with whatever is known of their jobs. */
+function dataOf(
+  trials: readonly Trial[],
+  settings: readonly string[],
+  jobs: ReadonlyMap<string, number>,
+  columns: readonly Column[],
+): TableData {
+  const assignments = trials.map(({ assignment }) => JSON.parse(assignment) as Record<string, unknown>);
+  const own = [
+    columnOf(
+      'trial',
+      trials.map(({ number }) => number),
+    ),
+    columnOf(
+      'state',
+      trials.map(({ state }) => trialStates[state] ?? ''),
+    ),
+    columnOf(
+      'epochs',
+      trials.map(({ epochs }) => epochs),
+    ),
+    columnOf(
+      'value',
+      trials.map(({ value }) => value ?? null),
+    ),
+    ...settings.map((path) =>
+      columnOf(
+        path,
+        assignments.map((values) => values[path] ?? null),
+      ),
+    ),
+    columnOf(
+      'job',
+      trials.map(({ job }) => job),
+    ),
+  ];
+  const taken = new Set([...own.map(({ key }) => key), 'sweep', 'name']);
+  const places = trials.map(({ job }) => jobs.get(job));
+  const further = columns
+    .filter(({ key }) => !taken.has(key))
+    .map(({ key, values }) =>
+      columnOf(
+        key,
+        places.map((place) => (place === undefined ? null : (values[place] ?? null))),
+      ),
+    );
+  return new TableData(
+    trials.map(({ job, number }) => job || `#${number}`),
+    [...own, ...further],
+  );
+}

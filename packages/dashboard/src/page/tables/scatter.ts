@@ -1,0 +1,166 @@
+/** Any two columns against each other, a point a run. */
+import { Chart, type Curve } from '../chart.ts';
+import { fill, h } from '../dom.ts';
+import { ownWords, type Page } from '../view.ts';
+import type { Compared } from './comparison.ts';
+import { type Scale, scaleOf, type TableData } from './table-data.ts';
+import type { Titles } from './titles.ts';
+
+const [BLUE, ORANGE] = ['#4f7cff', '#e07b2e'];
+/** Characters of a value that is not a number, below the axis. */
+const SHORT = 14;
+
+const english = {
+  title: 'Scatter plot',
+  x: 'Horizontal axis',
+  y: 'Vertical axis',
+  chosen: 'selected',
+  others: 'runs',
+};
+const japanese: typeof english = {
+  title: '散布図',
+  x: '横軸',
+  y: '縦軸',
+  chosen: '選択中',
+  others: '比較対象',
+};
+
+interface ScatterShown {
+  readonly data: TableData;
+  readonly rows: readonly number[];
+  readonly isChosen: (row: number) => boolean;
+  readonly target: string;
+  readonly isHigherBetter: (target: string) => boolean;
+}
+
+interface Axis {
+  readonly key: string;
+  readonly scale: Scale;
+  readonly number: (row: number) => number | undefined;
+  readonly text: (value: number) => string;
+}
+
+function firstOf(settings: readonly string[], data: TableData): string | undefined {
+  const numbers = settings.filter((key) => data.columns.get(key)?.isNumber);
+  const whole = numbers.filter((key) => !data.columns.get(key)!.values.includes(null));
+  return whole[0] ?? numbers[0] ?? settings[0];
+}
+
+/** From -0.2 to 0.2, of each row another. */
+const aside = (row: number): number => (((row * 0.618034) % 1) - 0.5) * 0.4;
+
+export class ScatterCard {
+  readonly element: HTMLElement;
+  readonly #titles: Titles;
+  readonly #words: typeof english;
+  readonly #chart: Chart;
+  readonly #x: HTMLSelectElement;
+  readonly #y: HTMLSelectElement;
+  #shown: ScatterShown | undefined;
+  #order: readonly number[] = [];
+  #made = '';
+
+  constructor(page: Page, titles: Titles, choose: (id: string) => void) {
+    this.#titles = titles;
+    this.#words = ownWords(page, { en: english, ja: japanese });
+    const words = this.#words;
+    const again = () => this.#shown && this.show(this.#shown);
+    this.#x = h('select', { 'aria-label': words.x, change: again });
+    this.#y = h('select', { 'aria-label': words.y, change: again });
+    const tools = h('div', { class: 'tools' }, h('label', {}, 'X', this.#x), h('label', {}, 'Y', this.#y));
+    this.#chart = new Chart(
+      {
+        ...{ title: words.title, xLabel: '', height: 220, isScatter: true },
+        onPick: (index) => {
+          const id = this.#shown?.data.ids[this.#order[index] ?? -1];
+          if (id !== undefined) choose(id);
+        },
+      },
+      [tools],
+    );
+    this.element = this.#chart.element;
+  }
+
+  /** What can be on an axis; at first, what varies below and what is looked at beside it. */
+  offer(data: TableData, { settings, targets }: Pick<Compared, 'settings' | 'targets'>): void {
+    const keys = [...new Set([...settings, ...targets, ...data.columns.keys()])].filter((key) => {
+      const values = data.columns.get(key)?.values;
+      return values && new Set(values.map((value) => JSON.stringify(value))).size > 1;
+    });
+    for (const [select, first] of [
+      // A range tells more than a choice, and what all have more than what some have.
+      [
+        this.#x,
+        firstOf(
+          settings.filter((key) => keys.includes(key)),
+          data,
+        ),
+      ],
+      [this.#y, targets[0]],
+    ] as const) {
+      const before = select.value || first || '';
+      fill(select, ...keys.map((key) => h('option', { value: key }, this.#titles.of(key))));
+      if (keys.includes(before)) select.value = before;
+    }
+  }
+
+  show(shown: ScatterShown): void {
+    this.#shown = shown;
+    const { data, rows, isChosen } = shown;
+    const [x, y] = [this.#axis(this.#x.value), this.#axis(this.#y.value)];
+    if (!x || !y) return;
+    const made = JSON.stringify(
+      [x, y].map(({ key, scale: { isLogarithmic, choices } }) => [key, isLogarithmic, choices]),
+    );
+    if (made !== this.#made) {
+      this.#made = made;
+      this.#chart.change({
+        xLabel: this.#titles.of(x.key),
+        ...{ xLogarithmic: x.scale.isLogarithmic, logarithmic: y.scale.isLogarithmic },
+        ...{ xFormat: x.text, format: y.text },
+        xText: (given, index) =>
+          `${x.text(x.scale.choices ? Math.round(given) : given)} (${this.#shown!.data.ids[this.#order[index] ?? -1] ?? ''})`,
+      });
+    }
+    const known = rows.filter((row) => x.number(row) !== undefined && y.number(row) !== undefined);
+    // Of choices there are many at the same place: they lie beside each other.
+    const place = (row: number) => x.number(row)! + (x.scale.choices ? aside(row) : 0);
+    this.#order = known.sort((a, b) => place(a) - place(b) || a - b);
+    const places = this.#order.map(place);
+    const series = (label: string, color: string, isIn: (row: number) => boolean): Curve => ({
+      ...{ label, color, dots: true, x: places },
+      y: this.#order.map((row) => (isIn(row) ? y.number(row)! : null)),
+    });
+    this.#chart.update([
+      series(this.#words.others, BLUE, (row) => !isChosen(row)),
+      ...(data.rows.some(isChosen) ? [series(this.#words.chosen, ORANGE, isChosen)] : []),
+    ]);
+  }
+
+  destroy(): void {
+    this.#chart.destroy();
+  }
+
+  #axis(key: string): Axis | undefined {
+    const { data, rows } = this.#shown!;
+    const column = data.columns.get(key);
+    if (!column) return undefined;
+    const scale = scaleOf(column, rows);
+    const { choices } = scale;
+    if (!choices)
+      return {
+        ...{ key, scale, number: (row) => data.number(key, row) },
+        text: (value) => this.#titles.valueText(key, value, this.#shown!.data),
+      };
+    const places = new Map(choices.map((choice, index) => [JSON.stringify(choice), index]));
+    return {
+      ...{ key, scale },
+      number: (row) => places.get(JSON.stringify(column.values[row] ?? null)),
+      text: (value) => {
+        if (!Number.isInteger(value) || value < 0 || value >= choices.length) return '';
+        const text = this.#titles.valueText(key, choices[value], this.#shown!.data);
+        return text.length > SHORT ? `${text.slice(0, SHORT - 1)}…` : text;
+      },
+    };
+  }
+}

@@ -1,0 +1,217 @@
+/** Sweeps and runs in a real browser: two thousand trials that ended long ago, and a sweep that goes on while somebody looks. */
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { bundlePage } from '@kasane/dashboard/internal/bundle';
+import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { browserFlags, browserPath } from './support/browser.ts';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { LARGE_SWEEP, writeLargeSweep } from './support/large-sweep.ts';
+import { needing } from './support/needs.ts';
+
+const TRIALS = 2000;
+const cleanUp = new CleanUp();
+const state = temporaryDirectory(cleanUp);
+const cluster = new TestCluster(cleanUp, {}, state);
+afterAll(() => cleanUp.run());
+
+const axe = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+/** Bytes of all scripts that there are, compressed. */
+const SCRIPT_BYTES = 200_000;
+
+const eventually = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 60_000, interval: 100 });
+
+it('all scripts together stay small', async () => {
+  const files = [...(await bundlePage(false))].filter(([name]) => name.endsWith('.js'));
+  const bytes = files.reduce((sum, [, content]) => sum + gzipSync(content).length, 0);
+  expect(bytes).toBeLessThan(SCRIPT_BYTES);
+});
+
+describe('the page', needing(['chromium']), () => {
+  let dashboard: Dashboard;
+  let browser: Browser;
+  let page: Page;
+  let values: readonly number[];
+  const problems: string[] = [];
+
+  beforeAll(async () => {
+    values = writeLargeSweep(state, TRIALS);
+    await cluster.start();
+    await cluster.worker();
+    dashboard = await startDashboard({ coordinator: cluster.address, port: 0 });
+    cleanUp.add(() => dashboard.close());
+    browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
+    cleanUp.add(() => browser.close());
+    page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+    page.setDefaultTimeout(90_000);
+    page.on('pageerror', (error) => problems.push(error.message));
+    page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+    await page.goto(`${dashboard.url}/#/sweeps`);
+  });
+
+  const go = (hash: string) => page.goto(`${dashboard.url}/#${hash}`);
+  const rows = () => page.locator('.rows tbody tr[data-row]');
+  const firstRow = async () =>
+    (await rows().first().locator('td').allTextContents()).map((cell) => cell.trim());
+  const count = () => page.locator('.rows table').first().getAttribute('aria-rowcount');
+  const ink = () =>
+    page.locator('canvas:visible').evaluateAll((all) =>
+      (all as HTMLCanvasElement[]).map((canvas) => {
+        const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+        return new Set(data).size > 4;
+      }),
+    );
+  const expectAccessible = async (view: string) => {
+    await page.evaluate(axe);
+    const faults = await page.evaluate(async () => {
+      const { axe } = globalThis as unknown as {
+        axe: { run(): Promise<{ violations: { impact: string; id: string; nodes: { html: string }[] }[] }> };
+      };
+      const { violations } = await axe.run();
+      return violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)}`);
+    });
+    expect(faults, view).toEqual([]);
+  };
+  const expectNoScrolling = () =>
+    page.waitForFunction(() => document.documentElement.scrollWidth <= window.innerWidth);
+
+  it('lists sweeps, and leads to one with its best trial', async () => {
+    await rows().first().waitFor();
+    expect(await firstRow()).toEqual(expect.arrayContaining([LARGE_SWEEP, 'succeeded', '2,000 / 2,000']));
+    await expectAccessible('sweeps');
+    await page.getByRole('link', { name: LARGE_SWEEP }).click();
+    await page.getByRole('heading', { name: LARGE_SWEEP }).waitFor();
+    const best = values.indexOf(Math.max(...values)) + 1;
+    await rows().first().waitFor();
+    expect((await firstRow()).slice(1, 3)).toEqual([best.toLocaleString('en'), 'succeeded']);
+    const link = page.locator('#sweep-head .best a');
+    expect(await link.getAttribute('href')).toBe(`#/job/${LARGE_SWEEP}-${best}`);
+    expect(await page.locator('#sweep-head').textContent()).toContain(
+      `${(100 * Math.max(...values)).toFixed(2)} %`,
+    );
+  });
+
+  it('shows two thousand trials: as many rows as are in sight, sorted, filtered and scrolled through', async () => {
+    expect(await count()).toBe(String(TRIALS + 1));
+    expect(await rows().count()).toBeLessThan(60);
+    const sort = page.getByRole('button', { name: 'Test accuracy', exact: false }).first();
+    await sort.click();
+    await sort.click();
+    const worst = values.indexOf(Math.min(...values)) + 1;
+    await eventually(async () => (await firstRow())[1]).toBe(worst.toLocaleString('en'));
+    expect(await page.locator('th[aria-sort=ascending]').count()).toBe(1);
+    const table = page.getByRole('region', { name: 'Runs' });
+    await table.focus();
+    await page.keyboard.press('End');
+    await eventually(() => page.locator(`.rows tr[aria-rowindex="${TRIALS + 1}"]`).count()).toBe(1);
+    expect(await rows().count()).toBeLessThan(60);
+    const filter = page.getByLabel('Filter', { exact: true });
+    await filter.fill('training.optimizer.type=adam, training.batch>=128');
+    await eventually(async () => Number(await count())).toBeLessThan(TRIALS / 2);
+    await page.getByText(`of 2,000`).waitFor();
+    await filter.fill('nothing=5');
+    await page.getByText("There is no column 'nothing'.").waitFor();
+    await filter.fill('training.batch');
+    await page.getByText('No matching rows.').waitFor();
+    await filter.fill('');
+    await page.getByText('Columns', { exact: true }).click();
+    await page.getByRole('checkbox', { name: 'training.epochs', exact: true }).check();
+    await page.getByRole('button', { name: 'training.epochs' }).waitFor();
+  });
+
+  it('draws curves, parallel coordinates, a scatter and what matters, and in what two trials differ', async () => {
+    await eventually(ink).toEqual([true, true, true, true]);
+    const importance = page.locator('.bars li');
+    expect(await importance.count()).toBe(5);
+    expect(await importance.first().textContent()).toContain('training.learningRate');
+    await page.getByLabel('Horizontal axis').selectOption('training.batch');
+    await eventually(ink).toEqual([true, true, true, true]);
+    for (const name of [`${LARGE_SWEEP}-1`, `${LARGE_SWEEP}-2`]) {
+      await page.getByLabel('Filter', { exact: true }).fill(`job=${name}`);
+      await page.getByRole('checkbox', { name: `Choose ${name}`, exact: true }).check();
+    }
+    await page.getByRole('heading', { name: 'Differences' }).waitFor();
+    const lines = await page.locator('.differences tbody th').allInnerTexts();
+    expect(lines).toEqual(expect.arrayContaining(['training.learningRate', 'Test accuracy']));
+    expect(
+      await page
+        .locator('.u-legend')
+        .filter({ hasText: `${LARGE_SWEEP}-2` })
+        .count(),
+    ).toBeGreaterThan(0);
+    await expectAccessible('a sweep');
+    await page.getByRole('button', { name: 'Clear selection' }).click();
+    await page.locator('.differences').waitFor({ state: 'hidden' });
+  });
+
+  it('follows a sweep that goes on, and cancels it after asking', async () => {
+    const data = smallMnist(temporaryDirectory(cleanUp), 600, 200);
+    const { client } = cluster;
+    const id = await client.sweeps.submit(
+      JSON.stringify({
+        name: 'live',
+        model: { input: [28, 28], classes: 10, layers: [{ type: 'flatten' }, { type: 'dense', units: 10 }] },
+        data: { path: data },
+        training: { epochs: 4, batch: 60, shards: 2 },
+        search: {
+          metric: 'testAccuracy',
+          trials: 500,
+          halving: { eta: 2, minEpochs: 1 },
+          parameters: { 'training.learningRate': { log: [0.0001, 0.1] } },
+        },
+      }),
+    );
+    await go('/sweeps');
+    await page.getByRole('link', { name: id }).click();
+    await eventually(async () => Number(await count())).toBeGreaterThan(3);
+    await page.locator('.rows .paused').first().waitFor();
+    const seen = Number(await count());
+    await eventually(async () => Number(await count())).toBeGreaterThan(seen);
+    page.once('dialog', (dialog) => dialog.accept());
+    await page.getByRole('button', { name: `Cancel: ${id}` }).click();
+    await page.locator('#sweep-head .state.cancelled').waitFor();
+    const { trials } = await client.sweeps.get(id);
+    client.close();
+    await eventually(async () => Number(await count())).toBe(trials.length + 1);
+    await go('/sweep/nothing');
+    await page.getByRole('alert').filter({ hasText: 'There is no sweep nothing' }).waitFor();
+    problems.length = 0;
+  });
+
+  it('compares any jobs, with their changes, and without those that are deleted', async () => {
+    await go('/runs');
+    await rows().first().waitFor();
+    const before = Number(await count());
+    expect(before).toBeGreaterThan(TRIALS);
+    const { client } = cluster;
+    const [newest] = await client.list(1);
+    await page.locator(`tr[data-row="${newest!.id}"] .cancelled`).waitFor();
+    await client.delete(newest!.id);
+    client.close();
+    await eventually(async () => Number(await count())).toBe(before - 1);
+    await eventually(ink).toEqual([true, true, true]);
+    await expectAccessible('runs');
+    expect(problems).toEqual([]);
+  });
+
+  it('fits a narrow window, in the dark, and speaks Japanese when asked', async () => {
+    await page.setViewportSize({ width: 360, height: 800 });
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.getByRole('button', { name: '日本語' }).click();
+    for (const [hash, text] of [
+      ['/sweeps', 'スイープ'],
+      [`/sweep/${LARGE_SWEEP}`, '平行座標'],
+      ['/runs', '件中'],
+    ] as const) {
+      await go(hash);
+      await rows().first().waitFor();
+      await page.getByText(text).first().waitFor();
+      await expectNoScrolling();
+      await expectAccessible(`${hash}, dark`);
+    }
+    expect(problems).toEqual([]);
+  });
+});
