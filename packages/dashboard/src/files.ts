@@ -18,6 +18,7 @@ const POLICY =
 
 const isSource = import.meta.url.endsWith('.ts');
 let files: Promise<PageFiles> | undefined;
+let isBundling = false;
 /** Contents to what they are compressed. */
 const compressed = new WeakMap<Uint8Array, Buffer>();
 
@@ -28,8 +29,8 @@ export async function serveFile(
   response: ServerResponse,
 ): Promise<boolean> {
   const name = path === '/' ? 'index.html' : path.slice(1);
-  // From a checkout, a reload shows what has changed.
-  if (!files || (isSource && path === '/'))
+  // From a checkout, a reload shows what has changed. One bundling at a time: each takes a core for a while, and many of them gigabytes.
+  if (!files || (isSource && path === '/' && !isBundling))
     files = isSource ? bundleSources() : Promise.resolve(readBundle());
   const content = (await files).get(name);
   if (!content) return false;
@@ -45,8 +46,13 @@ export async function serveFile(
 }
 
 async function bundleSources(): Promise<PageFiles> {
-  const { bundlePage } = await import('./bundle.ts');
-  return bundlePage(true);
+  isBundling = true;
+  try {
+    const { bundlePage } = await import('./bundle.ts');
+    return await bundlePage(true);
+  } finally {
+    isBundling = false;
+  }
 }
 
 /** What scripts/build.mjs bundled for the published package. */
