@@ -1,5 +1,5 @@
 /** Jobs that are deleted: nothing of them stays, nobody is misled, and a coordinator that is killed half-way leaves a whole job or none. */
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type JobHandle, KasaneClient } from '@kasane/client/client';
@@ -80,30 +80,42 @@ it('deletes rows, files and keys of one job, and says so to those who listen', a
   expect((await other.result()).bytes.length).toBeGreaterThan(100_000);
 });
 
-it('refuses jobs that have not ended, and those whose weights another one starts from', async () => {
-  const first = await trained();
-  const init = join(
-    filesOf(first.id),
-    readdirSync(filesOf(first.id)).find((name) => name.startsWith('model'))!,
-  );
-  const next = await client.submit({ ...job, init, training: { ...job.training, epochs: 2000 } });
-  await expect(next.delete()).rejects.toMatchObject({
-    code: 'JOB_STATE',
-    message: expect.stringMatching(/; only jobs that have ended can be deleted: .*`kasane cancel /),
-  });
-  await next.pause();
-  await expect(next.delete()).rejects.toThrow(`job ${next.id} is paused`);
-  await expect(first.delete()).rejects.toMatchObject({
-    code: 'JOB_STATE',
-    message: `job ${next.id} starts from the weights of job ${first.id} (\`init\`); delete it when that has ended`,
-  });
-  expect(existsSync(init)).toBe(true);
-  await next.cancel();
-  await first.delete();
-  // What named them is told in one line.
-  await expect(next.retry()).rejects.toThrow(new RegExp(`^init: ${init}: .*`));
-  await next.delete();
-});
+it.each([
+  ['by its path', (path: string) => path],
+  [
+    'through a link',
+    (path: string) => {
+      const link = join(temporaryDirectory(cleanUp), 'state');
+      symlinkSync(cluster.state, link);
+      return path.replace(cluster.state, link);
+    },
+  ],
+])(
+  'refuses jobs that have not ended, and those whose weights another one starts from, %s',
+  async (_, named) => {
+    const first = await trained();
+    const init = named(
+      join(filesOf(first.id), readdirSync(filesOf(first.id)).find((name) => name.startsWith('model'))!),
+    );
+    const next = await client.submit({ ...job, init, training: { ...job.training, epochs: 2000 } });
+    await expect(next.delete()).rejects.toMatchObject({
+      code: 'JOB_STATE',
+      message: expect.stringMatching(/; only jobs that have ended can be deleted: .*`kasane cancel /),
+    });
+    await next.pause();
+    await expect(next.delete()).rejects.toThrow(`job ${next.id} is paused`);
+    await expect(first.delete()).rejects.toMatchObject({
+      code: 'JOB_STATE',
+      message: `job ${next.id} starts from the weights of job ${first.id} (\`init\`); delete it when that has ended`,
+    });
+    expect(existsSync(init)).toBe(true);
+    await next.cancel();
+    await first.delete();
+    // What named them is told in one line.
+    await expect(next.retry()).rejects.toThrow(new RegExp(`^init: ${init}: .*`));
+    await next.delete();
+  },
+);
 
 it('trials stay while their sweep runs; afterwards the sweep says that its best has gone', async () => {
   const file: SweepFile = {

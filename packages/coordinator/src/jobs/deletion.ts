@@ -1,4 +1,5 @@
 /** Deletes jobs that have ended, with all that is kept of them: rows, files, and what is left of them in Redis. */
+import { realpath } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
@@ -35,7 +36,7 @@ export async function deleteJob(
 ): Promise<number> {
   const { id } = record;
   requireEnded(record);
-  requireUnused(id, store, stateDirectory);
+  await requireUnused(id, store, stateDirectory);
   // Its run may still be closing its queues.
   await runs.settled(id);
   try {
@@ -73,19 +74,23 @@ function requireEnded({ id, state }: JobRecord): void {
 }
 
 /** What has yet to read its weights would fail. @throws KasaneError JOB_STATE */
-function requireUnused(id: string, store: JobStore, stateDirectory: string): void {
+async function requireUnused(id: string, store: JobStore, stateDirectory: string): Promise<void> {
   const { JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED } = JobState;
-  const folder = join(resolve(stateDirectory), JOBS, id) + sep;
-  const startsThere = ({ init }: { readonly init?: unknown }) =>
-    typeof init === 'string' && resolve(init).startsWith(folder);
-  const job = store
-    .open([JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED])
-    .find(({ spec }) => startsThere(JSON.parse(spec) as JobSpec));
-  const sweep = store.sweeps
-    .inState(SweepState.SWEEP_STATE_RUNNING)
-    .find(({ spec }) => startsThere((JSON.parse(spec) as Sweep).base as { init?: unknown }));
-  const user = job ? `job ${job.id}` : sweep && `sweep ${sweep.id}`;
-  if (user === undefined) return;
-  const right = 'delete it when that has ended';
-  throw new KasaneError('JOB_STATE', `${user} starts from the weights of job ${id} (\`init\`); ${right}`);
+  const jobs = store.open([JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED]).map((job) => ({
+    user: `job ${job.id}`,
+    init: (JSON.parse(job.spec) as JobSpec).init,
+  }));
+  const sweeps = store.sweeps.inState(SweepState.SWEEP_STATE_RUNNING).map((sweep) => ({
+    user: `sweep ${sweep.id}`,
+    init: ((JSON.parse(sweep.spec) as Sweep).base as { init?: unknown }).init,
+  }));
+  const folder = (await placeOf(join(stateDirectory, JOBS, id))) + sep;
+  for (const { user, init } of [...jobs, ...sweeps]) {
+    if (typeof init !== 'string' || !(await placeOf(init)).startsWith(folder)) continue;
+    const right = 'delete it when that has ended';
+    throw new KasaneError('JOB_STATE', `${user} starts from the weights of job ${id} (\`init\`); ${right}`);
+  }
 }
+
+/** Where a path leads: links may, to a file that has another path here. */
+const placeOf = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
