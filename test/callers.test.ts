@@ -157,7 +157,7 @@ it('has every method of every service in its table', () => {
   // Names of services and methods stand in a descriptor set as they are (google/protobuf/descriptor.proto).
   const text = readFileSync(path).toString('latin1');
   // Where two services have a method of one name, that of the second begins with the service's.
-  const services = [...text.matchAll(/\b(?:Sweeps)?([A-Z]\w+)Request\b/g)].map(([, name]) => name!);
+  const services = [...text.matchAll(/\b(?:Sweeps|Models)?([A-Z]\w+)Request\b/g)].map(([, name]) => name!);
   const called = [...known].map((name) => name.split('/')[2]!);
   for (const name of new Set(services)) expect(called, `${name} has no scope`).toContain(name);
   expect(closed.length).toBeGreaterThanOrEqual(12);

@@ -25,6 +25,8 @@ const token = 'ksn_680f7947f35a_u2EIfFSv-dzLTVwBzjV37ZvJ2Zr5LY2LV72mVA8naaA';
 
 const cleanUp = new CleanUp();
 let client: CoordinatorClient;
+let address: string;
+let ownToken: string;
 beforeAll(async () => {
   const redis = await startRedis({ url: process.env.REDIS_URL });
   cleanUp.add(() => redis.close());
@@ -33,7 +35,8 @@ beforeAll(async () => {
     log: pino({ level: 'silent' }),
   });
   cleanUp.add(() => coordinator.close());
-  client = new CoordinatorClient({ coordinator: coordinator.address, token });
+  ({ address, ownToken } = coordinator);
+  client = new CoordinatorClient({ coordinator: address, token });
   cleanUp.add(() => client.close());
 });
 afterAll(() => cleanUp.run());
@@ -97,4 +100,22 @@ it('has the weights, which predict as they did', async () => {
   // Its test accuracy was 100 %.
   const classes = stdout.split('\n').map((line) => (JSON.parse(line) as { class: number }).class);
   expect(classes).toEqual([0, 1, 1, 0]);
+});
+
+it('has weights that can be registered, though less is known of them', async () => {
+  await client.models.register(finished, 'xor:1').then(
+    () => expect.fail('the token may only read'),
+    (error: unknown) => expect(error).toMatchObject({ code: 'SCOPE' }),
+  );
+  const own = new CoordinatorClient({ coordinator: address, token: ownToken });
+  cleanUp.add(() => own.close());
+  await own.models.register(finished, 'xor:1', { aliases: ['best'] });
+  const { model, record } = await client.models.get('xor:best');
+  expect(model.digest).toBe((await client.get(finished)).digest);
+  expect(record).toMatchObject({
+    ...{ data: undefined, source: undefined },
+    trainedBy: '',
+    job: { epoch: 5 },
+  });
+  expect(await client.models.download('xor:best')).toEqual(await client.model(finished));
 });

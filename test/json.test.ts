@@ -215,6 +215,15 @@ describe('what is printed is what the help says', () => {
       ask('logs', id as string),
     ]);
     await Promise.all([ask('eval', id as string), ask('export', id as string, '-o', 'model.safetensors')]);
+    await ask('model register', id as string, 'digits:1', '--alias', 'best');
+    const [[card]] = await Promise.all([
+      ask('model card', 'digits:best'),
+      ask('model show', 'digits:1'),
+      ask('model list'),
+    ]);
+    expect(card).toMatchObject({ model: 'digits:1' });
+    expect(await ask('model alias', 'digits:best', '--remove')).toMatchObject([{ aliases: [], before: '1' }]);
+    expect(await ask('model delete', '--yes', 'digits:1')).toMatchObject([{ model: 'digits:1' }]);
     expect(await ask('delete', '--yes', waits as string)).toEqual([
       { job: waits, bytes: expect.any(Number) },
     ]);

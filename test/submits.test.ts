@@ -44,7 +44,7 @@ function caller(name: string) {
       path,
       requestSerialize,
       responseDeserialize,
-      { jobFile, priority: 0 },
+      { jobFile, priority: 0, source: undefined },
       tokenMetadata(token),
       {},
       (error) => answered(error),

@@ -25,6 +25,7 @@ const guides = [
   'tutorial',
   'training',
   'sweeps',
+  'registry',
   'data',
   'python',
   'watching',

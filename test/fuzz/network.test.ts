@@ -70,6 +70,7 @@ async function prepare(): Promise<Jobs> {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   for await (const _ of client.watch(trained));
+  await client.models.register(trained, 'fuzzed:1', { aliases: ['production'] });
   worker.kill('SIGKILL');
   await once(worker, 'exit');
   const [running, other] = [await client.submit(jobFile), await client.submit(jobFile)];

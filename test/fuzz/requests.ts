@@ -2,6 +2,7 @@
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { ModelsService } from '@kasane/protocol/gen/kasane/v1/models';
 import { SweepsService } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import {
   type ConnectRequest,
@@ -114,10 +115,11 @@ export const sweepOf = (file: string, trials: number): string =>
  * @param jobs what they are asked about
  */
 export function methods(file: string, { running, trained, other, sweep }: Jobs): Method[] {
+  const source = { file: 'jobs/job.yaml', revision: 'c0ffee', dirty: true, kasane: '0.1.0' };
   const either = [{ job: running }, { job: trained }];
   return [
     ...methodsOf(JobsService, {
-      submit: [{ jobFile: file, priority: 3 }],
+      submit: [{ jobFile: file, priority: 3, source }],
       check: [{ jobFile: file }],
       get: either,
       list: [
@@ -143,11 +145,22 @@ export function methods(file: string, { running, trained, other, sweep }: Jobs):
       downloadModel: [...either, { job: trained, checkpoint: 2 }],
     }),
     ...methodsOf(SweepsService, {
-      submit: [{ sweepFile: sweepOf(file, 1), priority: 3 }],
+      submit: [{ sweepFile: sweepOf(file, 1), priority: 3, source }],
       get: [{ sweep }],
       list: [{ pageSize: 3, pageToken: '' }],
       watch: [{ sweep }],
       cancel: [{ sweep: other }],
+    }),
+    ...methodsOf(ModelsService, {
+      register: [
+        { job: trained, name: 'fuzzed', version: '2', aliases: ['best'], description: 'of a fuzzer' },
+      ],
+      get: [{ model: 'fuzzed:1' }],
+      list: [{ name: 'fuzzed', pageSize: 3, pageToken: '' }],
+      setAlias: [{ model: 'fuzzed:1', alias: 'production' }],
+      removeAlias: [{ name: 'fuzzed', alias: 'production' }],
+      delete: [{ model: 'fuzzed:2' }],
+      download: [{ model: 'fuzzed:1' }],
     }),
     ...methodsOf(ClusterService, { status: [{}], drain: [{ worker: 'w' }] }),
     ...methodsOf(TrainingService, {

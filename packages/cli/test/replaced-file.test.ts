@@ -74,6 +74,7 @@ test('each kind replaces its own, what is empty, and nothing else', () => {
     weights,
     onnx: '\x08\x08\x12\x06kasane',
     predictions: 'input,label,probability\n',
+    'model card': '<!-- Kasane model card -->\n\n# digits:3\n',
     'confusion matrix': 'actual,even,odd\n',
     profile: '{"traceEvents":[\n',
     sheet: Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]),

@@ -5,6 +5,8 @@
 import {
   type ClientOptions,
   CoordinatorClient,
+  type RegisteredModel,
+  type Registration,
   requireSuccess,
   requireSweepSuccess,
 } from '@kasane/protocol/client';
@@ -16,6 +18,7 @@ import type {
   GetConfusionResponse,
   Job,
 } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { ModelVersion } from '@kasane/protocol/gen/kasane/v1/models';
 import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { type StateName, stateNames } from '@kasane/protocol/job-state';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
@@ -85,6 +88,19 @@ export class KasaneClient {
   /** Lists all sweeps, newest first, without their trials. */
   listSweeps(): Promise<Sweep[]> {
     return this.#calls.sweeps.list(Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * A handle for a registered model.
+   * @param name NAME:VERSION, or NAME:ALIAS for the version that the alias points to at each call
+   */
+  model(name: string): ModelHandle {
+    return new ModelHandle(name, this.#calls);
+  }
+
+  /** Lists all registered versions, or those of a name, newest first. */
+  listModels(name = ''): Promise<ModelVersion[]> {
+    return this.#calls.models.list(name);
   }
 
   /** Lists all jobs, newest first. */
@@ -174,6 +190,17 @@ export class JobHandle {
     return this.#calls.delete(this.id);
   }
 
+  /**
+   * Registers the final weights as a version of a model, which stays when the job is deleted.
+   * @param model NAME:VERSION, such as digits:3
+   * @param registration aliases that are to point to it, such as production, and a description
+   * @throws KasaneError MODEL_EXISTS if the name has this version
+   */
+  async register(model: string, registration: Registration = {}): Promise<ModelHandle> {
+    const { name, version } = await this.#calls.models.register(this.id, model, registration);
+    return new ModelHandle(`${name}:${version}`, this.#calls);
+  }
+
   /** Queues the job file again as a new job. */
   async retry(): Promise<JobHandle> {
     return new JobHandle(await this.#calls.retry(this.id), this.#calls);
@@ -181,6 +208,48 @@ export class JobHandle {
 
   setPriority(priority: number): Promise<Job> {
     return this.#calls.setPriority(this.id, priority);
+  }
+}
+
+/** A registered model of a coordinator. Each call throws KasaneError: MODEL_NOT_FOUND, UNREACHABLE, NOT_ALLOWED. */
+export class ModelHandle {
+  /** NAME:VERSION or NAME:ALIAS */
+  readonly name: string;
+  readonly #calls: CoordinatorClient;
+
+  constructor(name: string, calls: CoordinatorClient) {
+    this.name = name;
+    this.#calls = calls;
+  }
+
+  /** The version, and what it came of: the job as it was, its data, confusion matrix and commit. */
+  get(): Promise<RegisteredModel> {
+    return this.#calls.models.get(this.name);
+  }
+
+  /** Downloads the weights. */
+  async result(): Promise<Result> {
+    const bytes = await this.#calls.models.download(this.name);
+    return { ...decodeModelFile(bytes), bytes };
+  }
+
+  /** Lets an alias point to this version. Returns the version that it pointed to before, if it did. */
+  async setAlias(alias: string): Promise<string | undefined> {
+    const { before } = await this.#calls.models.setAlias(this.name, alias);
+    return before;
+  }
+
+  /** Removes the alias that this is a handle for; the version stays. */
+  async removeAlias(): Promise<void> {
+    await this.#calls.models.removeAlias(this.name);
+  }
+
+  /**
+   * Deletes the version, which cannot be undone. Returns the bytes of its weights, or 0 if another version has the same.
+   * @throws KasaneError JOB_STATE if an alias points to it or a job that has not ended starts from it
+   */
+  delete(): Promise<number> {
+    return this.#calls.models.delete(this.name);
   }
 }
 

@@ -1,6 +1,5 @@
 /** Puts a coordinator together: store, Redis, jobs, gRPC. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Access, accessBeyond } from '@kasane/data/internal/files/access';
@@ -13,6 +12,7 @@ import { checkToken, isLoopback } from '@kasane/protocol/internal/security/token
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
+import { Registry } from './models/registry.ts';
 import { PeerMesh } from './peers/mesh.ts';
 import type { ExchangeMode } from './peers/owner-choice.ts';
 import { inspectRedis } from './queue/inspect-redis.ts';
@@ -20,7 +20,9 @@ import { WatchedRedis } from './queue/watched-redis.ts';
 import type { StepTimes } from './run/run-options.ts';
 import type { Unkept } from './run/saved-state.ts';
 import { clusterService } from './serve/cluster.ts';
+import { Downloads } from './serve/downloads.ts';
 import { jobsService } from './serve/jobs.ts';
+import { modelsService } from './serve/models.ts';
 import type { CoordinatorMetrics } from './serve/prometheus.ts';
 import { listen } from './serve/server.ts';
 import { sweepsService } from './serve/sweeps.ts';
@@ -29,12 +31,15 @@ import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
 import { finishDeletions, JOBS } from './store/deleted-files.ts';
 import { isLock } from './store/disk.ts';
 import { EventRecord } from './store/event-record.ts';
+import { settleModels } from './store/model-files.ts';
+import { MODELS } from './store/model-store.ts';
 import { checkState } from './store/state-check.ts';
 import { makeStateDirectory } from './store/state-database.ts';
 import { claimState } from './store/state-lock.ts';
 import { JobStore } from './store/store.ts';
 import { TokenStore } from './store/tokens.ts';
 import { Sweeps } from './sweeps/sweeps.ts';
+import { VERSION } from './version.ts';
 import { WorkerRegistry } from './workers.ts';
 
 export interface CoordinatorOptions {
@@ -82,10 +87,6 @@ export interface Coordinator {
   /** Stops serving; a running job is resumed by the next coordinator on the same state directory. Safe to call twice. */
   close(): Promise<void>;
 }
-
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 
 /**
  * Starts a coordinator. What it had opened is closed again when it cannot start.
@@ -142,7 +143,11 @@ async function openState(
 async function sweepJobs(stateDirectory: string, store: JobStore, log: Logger): Promise<void> {
   for (const job of await finishDeletions(stateDirectory, (id) => store.get(id) !== undefined))
     log.info({ job }, `removed the files of ${job}, which has been deleted`);
-  const left = await sweepTemporaryFiles(join(stateDirectory, JOBS)).catch(() => 0); // it may not be there yet
+  const isKept = (digest: string) => store.models.versionsOf(digest).length > 0;
+  for (const digest of await settleModels(stateDirectory, isKept))
+    log.info(`removed the weights ${digest}, which no registered model has`);
+  const leftIn = (folder: string) => sweepTemporaryFiles(join(stateDirectory, folder)).catch(() => 0); // it may not be there yet
+  const left = (await leftIn(JOBS)) + (await leftIn(MODELS));
   if (left > 0) log.info(`removed ${left} unfinished files left by a coordinator that was killed`);
 }
 
@@ -153,7 +158,7 @@ async function metricsOf(
 ): Promise<CoordinatorMetrics> {
   const { CoordinatorMetrics } = await import('./serve/prometheus.ts');
   return new CoordinatorMetrics({
-    version,
+    version: VERSION,
     running: () => manager.running(),
     states: () => manager.states(),
     workers: () => workers.all(),
@@ -233,10 +238,13 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
     limits,
     log,
   });
+  const registry = new Registry({ store, manager, events, stateDirectory, log });
+  const downloads = new Downloads(log);
   const services = {
-    jobs: { ...jobsService(manager, sweeps, log) },
+    jobs: { ...jobsService(manager, sweeps, downloads, log) },
     sweeps: { ...sweepsService(sweeps, log) },
-    cluster: { ...clusterService(manager, workers, version, log) },
+    models: { ...modelsService(registry, downloads, log) },
+    cluster: { ...clusterService(manager, workers, VERSION, log) },
     training,
   };
   const ownToken = randomBytes(32).toString('base64url');

@@ -5,6 +5,7 @@ import { DOWNLOADS_PER_CALLER } from '@kasane/protocol/limits';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { CALLER } from '../src/serve/admission.ts';
+import { Downloads } from '../src/serve/downloads.ts';
 import { jobsService } from '../src/serve/jobs.ts';
 
 class Download extends EventEmitter {
@@ -38,11 +39,12 @@ const settled = () => new Promise((resolve) => setTimeout(resolve, 10));
 
 it('holds the weights of one download per caller, and refuses what is too much', async () => {
   let read = 0;
+  const log = pino({ level: 'silent' });
   const model = async () => {
     read++;
     return new Uint8Array(300 << 10);
   };
-  const { downloadModel } = jobsService({ model } as never, {} as never, pino({ level: 'silent' }));
+  const { downloadModel } = jobsService({ model } as never, {} as never, new Downloads(log), log);
   const calls = Array.from({ length: DOWNLOADS_PER_CALLER + 1 }, () => new Download('one'));
   const other = new Download('other');
   for (const call of [...calls, other]) downloadModel(call as never);

@@ -22,6 +22,10 @@ export const errorCodes = {
   JOB_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
   /** No sweep has this id. */
   SWEEP_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
+  /** No registered model has this name and version, or this alias. */
+  MODEL_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
+  /** The name has this version already: versions never change. */
+  MODEL_EXISTS: { exit: 65, grpc: status.ALREADY_EXISTS },
   /** No worker of this id is connected. */
   WORKER_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
   /** The job or sweep has ended, or has no weights yet: what was asked needs another state. */

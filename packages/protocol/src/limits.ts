@@ -63,6 +63,15 @@ export const WORKERS = 1024;
 export const SLOTS = 1024;
 /** The longest time that a worker can have measured, in milliseconds: 31 days. */
 export const WORKER_TIME_MS = 31 * 24 * 3_600_000;
+/** Registered models, aliases of one version, and characters of a description. */
+export const REGISTERED_MODELS = 10_000;
+export const MODEL_ALIASES = 16;
+export const MODEL_TEXT = 4000;
+/** Registered models that are named with a job. */
+export const SHOWN_MODELS = 100;
+/** Of what a client says of a job file's origin: characters of the path, and of a revision or a version. */
+export const SOURCE_FILE = 1000;
+export const SOURCE_TEXT = 64;
 /** Jobs on one page of `List`: unless asked otherwise, and at most. */
 export const JOBS_PAGE = 100;
 export const MOST_JOBS_PAGE = 200;

@@ -19,7 +19,7 @@ export const whyUnwritable = (error: unknown): string => systemFailure(error)?.w
  */
 export function requireWritable(
   out: string,
-  what: 'weights' | 'predictions' | 'confusion matrix' = 'weights',
+  what: 'weights' | 'predictions' | 'confusion matrix' | 'model card' = 'weights',
   option = '--out',
 ): void {
   const refuse = (why: string) => new KasaneError('USAGE', `the ${what} cannot be written to ${out}: ${why}`);

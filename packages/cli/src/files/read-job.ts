@@ -6,6 +6,7 @@ import { isUrl } from '@kasane/data/internal/packed/remote';
 import { decodeText } from '@kasane/data/internal/text/decode-text';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { isFields } from '@kasane/protocol/internal/job/fields';
+import { modelName } from '@kasane/protocol/internal/job/model-name';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkJob, type Job, type JobSpec, type TrainingSpec } from '@kasane/protocol/job';
 import type { Opening, readLayer as readLayerOf } from '@kasane/protocol/job-file';
@@ -181,9 +182,13 @@ export function withPlaces<Written extends { readonly data?: unknown; readonly i
   return {
     ...job,
     ...(data && { data: { ...data, ...Object.fromEntries(places) } }),
-    ...(typeof init === 'string' && { init: placeOf('init', init) }),
+    ...(typeof init === 'string' && { init: placeOfInit(init, placeOf) }),
   };
 }
+
+/** A registered model has no path. */
+const placeOfInit = (init: string, placeOf: PlaceOf): string =>
+  modelName(init) ? init : placeOf('init', init);
 
 /** What a file says, as it was written, with absolute paths; those that a sweep chooses from, too. @throws KasaneError JOB_INVALID */
 function placed(value: unknown, placeOf: PlaceOf): unknown {
@@ -209,7 +214,11 @@ export function placedChoices<Parameter>(
     const { choices } = (isFields(parameter) ? parameter : {}) as { choices?: unknown };
     if (!placeKeys.has(key) || !Array.isArray(choices)) return parameter;
     const whole = choices.map((choice: unknown) =>
-      typeof choice === 'string' ? placeOf(key, choice) : choice,
+      typeof choice !== 'string'
+        ? choice
+        : key === 'init'
+          ? placeOfInit(choice, placeOf)
+          : placeOf(key, choice),
     );
     return { ...parameter, choices: whole };
   };

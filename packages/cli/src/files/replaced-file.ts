@@ -13,6 +13,7 @@ const kinds = {
     called: 'the confusion matrix',
     isBegun: (head: string) => head.startsWith('actual,'),
   },
+  'model card': { called: 'the model card', isBegun: (head: string) => head.startsWith('<!-- Kasane') },
   // That of a worker is a list, that of a training has its lists joined.
   profile: { called: 'the profile', isBegun: (head: string) => /^(\{"traceEvents":)?\[/.test(head) },
   sheet: { called: 'the sheet', isBegun: (head: string) => head.startsWith('PNG', 1) },

@@ -1,7 +1,8 @@
-/** Where trained models come from: a file, or a coordinator by the job's id. */
+/** Where trained models come from: a file, or a coordinator, by a job's id or the name of a registered model. */
 import type { Preparation } from '@kasane/data/dataset';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { modelName } from '@kasane/protocol/internal/job/model-name';
 import { checkPreparation } from '@kasane/protocol/internal/job/preparation';
 import type { JobSpec } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
@@ -18,12 +19,12 @@ export interface Trained {
   readonly preparation: Preparation;
   /** The file itself. */
   readonly bytes: Uint8Array;
-  /** Of a job: its data section, whose places are those of the coordinator's machine. */
+  /** Of a job or a registered model: its data section, whose places are those of the coordinator's machine. */
   readonly data?: DataSpec;
 }
 
 /**
- * @param source path of a .safetensors file, or a job's id
+ * @param source path of a .safetensors file, a job's id, or NAME:VERSION or NAME:ALIAS of a registered model
  * @throws KasaneError FILE_DAMAGED, or what the coordinator says
  */
 export async function loadTrained(source: string, options: ClientOptions): Promise<Trained> {
@@ -44,9 +45,13 @@ async function readFileOf(path: string): Promise<Uint8Array> {
     return await readRegular(path, WEIGHTS_BYTES);
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;
-    throw new KasaneError('FILE_DAMAGED', `${cause.message} (expected a .safetensors file or a job)`, {
-      cause,
-    });
+    throw new KasaneError(
+      'FILE_DAMAGED',
+      `${cause.message} (expected a .safetensors file, a job or a registered model)`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -58,15 +63,24 @@ async function fetchTrained(
   if (/[/\\]|\.safetensors$/.test(source)) {
     throw new KasaneError(
       'NO_INPUT',
-      `${source}: file not found. Give a .safetensors file that training wrote (--out), or a job ID (\`kasane jobs\` lists them)`,
+      `${source}: file not found. Give a .safetensors file that training wrote (--out), a job ID (\`kasane jobs\` lists them), or a registered model (\`kasane model list\`)`,
     );
   }
   const client = new CoordinatorClient(options);
   try {
+    if (modelName(source)) {
+      const { model, record } = await client.models.get(source);
+      // An alias may move between the two.
+      const bytes = await client.models.download(`${model.name}:${model.version}`);
+      return { bytes, data: (JSON.parse(record.job!.spec) as JobSpec).data };
+    }
     const bytes = await client.model(source);
     return { bytes, data: (JSON.parse(await client.spec(source)) as JobSpec).data };
   } catch (error) {
-    if (!(error instanceof KasaneError) || !['JOB_NOT_FOUND', 'UNREACHABLE'].includes(error.code))
+    if (
+      !(error instanceof KasaneError) ||
+      !['JOB_NOT_FOUND', 'MODEL_NOT_FOUND', 'UNREACHABLE'].includes(error.code)
+    )
       throw error;
     throw new KasaneError(error.code, `${source}: file not found, and ${error.message}`, {
       cause: error,

@@ -24,6 +24,7 @@ import {
   addWorkers,
 } from '../commands/jobs/command.ts';
 import { addLogs } from '../commands/logs/command.ts';
+import { addModel } from '../commands/model/command.ts';
 import { addLayers, addModels } from '../commands/models/command.ts';
 import { addPredict } from '../commands/predict/command.ts';
 import { addRuns } from '../commands/runs/command.ts';
@@ -72,6 +73,7 @@ export async function everyCommand(called?: string): Promise<Command> {
   addPredict();
   addEval();
   addExport();
+  const registry = addModel();
   addModels();
   addLayers();
   program.commandsGroup('Access:');
@@ -79,7 +81,7 @@ export async function everyCommand(called?: string): Promise<Command> {
   addToken();
   addCert();
   // A secret in a file is in no list of processes.
-  const all = [...program.commands, ...runs.commands, ...contexts.commands];
+  const all = [...program.commands, ...runs.commands, ...registry.commands, ...contexts.commands];
   for (const showing of all) {
     if (showing.options.some((option) => option.attributeName() === 'token')) showing.addOption(tokenFile());
   }

@@ -29,6 +29,7 @@ import {
   MOST_JOBS_PAGE,
   SPECS_MESSAGE,
 } from '@kasane/protocol/limits';
+import { pinned } from '../models/pinned.ts';
 import type { EventRecord } from '../store/event-record.ts';
 import type { JobRecord, TrialPlace } from '../store/job-record.ts';
 import { epochOfToken, pageSize, placeOfToken, placeToken } from '../store/pages.ts';
@@ -75,7 +76,7 @@ export class JobManager {
   constructor(options: ManagerOptions) {
     this.#options = options;
     this.record = options.events;
-    this.#checks = new JobChecks(options.access, options.workers, this.opened);
+    this.#checks = new JobChecks(options.access, options.workers, this.opened, options.store.models);
     this.#waits = new Waits(options.events);
     this.runs = new Runs({
       ...options,
@@ -107,14 +108,15 @@ export class JobManager {
    * Checks a job file and its data and queues it. Returns the job's id.
    * @param priority whose steps go first: the highest's
    * @param asker whose turn it takes where files wait to be parsed, or data to be read
+   * @param source where the file came from, JSON
    * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before its turn
    */
-  async submit(file: string, priority: number, asker: Asker): Promise<string> {
+  async submit(file: string, priority: number, asker: Asker, source = ''): Promise<string> {
     checkPriority(priority);
     this.#checkRoom();
-    const job = await this.files.job(file, asker);
+    const job = await this.#job(file, asker);
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
-    await this.#queue(id, job, priority, asker);
+    await this.#queue(id, job, priority, asker, { source });
     return id;
   }
 
@@ -124,15 +126,29 @@ export class JobManager {
    */
   async addTrial(id: string, job: Job, priority: number, asker: Asker, trial: TrialPlace): Promise<void> {
     this.#checkRoom();
-    await this.#queue(id, job, priority, asker, trial);
+    await this.#queue(id, job, priority, asker, { trial });
   }
 
-  async #queue(id: string, job: Job, priority: number, asker: Asker, trial?: TrialPlace): Promise<void> {
+  /** The job of a file, whose `init` names the version of a registered model. */
+  async #job(file: string, asker: Asker): Promise<Job> {
+    const job = await this.files.job(file, asker);
+    return { ...job, spec: pinned(job.spec, this.#options.store) };
+  }
+
+  async #queue(
+    id: string,
+    job: Job,
+    priority: number,
+    asker: Asker,
+    { trial, source }: { readonly trial?: TrialPlace; readonly source?: string },
+  ): Promise<void> {
     const { store, events, log } = this.#options;
     const { data, init, spec } = await this.checked(job, asker, trial?.sweep);
     const { name } = job.spec;
     const now = Date.now();
-    await written({ writing: 'job', of: id }, () => store.add(id, name, spec, now, priority, init, trial));
+    await written({ writing: 'job', of: id }, () =>
+      store.add(id, name, spec, now, priority, init, trial, source),
+    );
     events.add(id, { code: 'submitted', args: { name } }, now);
     this.opened.keep(id, data);
     this.#askedFor(id);
@@ -145,7 +161,7 @@ export class JobManager {
    * @throws KasaneError as `submit`, except for a full queue
    */
   async check(file: string, asker: Asker): Promise<CheckResponse> {
-    const job = await this.files.job(file, asker);
+    const job = await this.#job(file, asker);
     return planOf(job, (await this.checked(job, asker)).data);
   }
 
@@ -330,7 +346,7 @@ export class JobManager {
       const right = `wait for it, or cancel it with \`kasane cancel ${id}\``;
       throw new KasaneError('JOB_STATE', `job ${id} has not ended; ${right}`);
     }
-    return this.submit(record.spec, record.priority, asker);
+    return this.submit(record.spec, record.priority, asker, record.source);
   }
 
   /**
@@ -369,6 +385,11 @@ export class JobManager {
   #requireOpen({ id, state }: JobRecord): void {
     if (!hasEnded(state)) return;
     throw new KasaneError('JOB_STATE', `job ${id} has already ended (${stateNames[state]})`);
+  }
+
+  /** What is shown of a job, beside its own record, has changed. */
+  touched(id: string): void {
+    this.#changes.emit(id);
   }
 
   /** Whoever listens hears it; what holds the job up is recorded. */

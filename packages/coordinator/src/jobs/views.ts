@@ -4,7 +4,7 @@ import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane
 import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { metricKind } from '@kasane/protocol/internal/job/metric-kind';
 import type { JobSpec } from '@kasane/protocol/job';
-import { ERROR_TEXT, LISTED_HISTORY } from '@kasane/protocol/limits';
+import { ERROR_TEXT, LISTED_HISTORY, SHOWN_MODELS } from '@kasane/protocol/limits';
 import { isPassing, messageOfReason, type Reason } from '@kasane/protocol/reasons';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Run } from '../run/run.ts';
@@ -37,11 +37,14 @@ export class JobViews {
       this.#kept.set(record, kept);
     }
     const why = this.#runs.waitingFor(record);
-    const waitingFor = why && messageOfReason(why);
-    if (run) return { ...viewRun(kept, run, most, why), waitingFor };
-    if (most <= LISTED_HISTORY || kept.epoch <= LISTED_HISTORY) return { ...kept, waitingFor };
+    const now = {
+      waitingFor: why && messageOfReason(why),
+      models: store.models.versionsOf(record.digest).slice(0, SHOWN_MODELS),
+    };
+    if (run) return { ...viewRun(kept, run, most, why), ...now };
+    if (most <= LISTED_HISTORY || kept.epoch <= LISTED_HISTORY) return { ...kept, ...now };
     const shown = selection(kept.epoch, most).map((index) => index + 1);
-    return { ...kept, history: store.epochsAt(record.id, shown), waitingFor };
+    return { ...kept, history: store.epochsAt(record.id, shown), ...now };
   }
 }
 
@@ -86,6 +89,7 @@ function viewJob(record: JobRecord, epochs: number, history: readonly EpochResul
     sweep: record.sweep,
     trial: record.trial,
     spec: '',
+    models: [],
   };
 }
 

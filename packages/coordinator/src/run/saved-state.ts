@@ -14,6 +14,7 @@ import type { LedgerRow } from '../store/ledger-rows.ts';
 import type { Metrics } from '../store/metrics.ts';
 import { checkIdentity, identityOf } from '../submit/data-identity.ts';
 import { startingWeights } from '../submit/starting-weights.ts';
+import { VERSION } from '../version.ts';
 import { Checkpoints, type CheckpointsOptions, type Passed } from './checkpoints.ts';
 import type { RunOptions } from './run-options.ts';
 
@@ -79,7 +80,7 @@ export class SavedState {
       await checkIdentity(id, placeOf(job.spec.data), position.step, then, data);
       return position;
     }
-    const start = await startingWeights(job, store.get(id)?.init ?? '', access);
+    const start = await startingWeights(job, store.get(id)?.init ?? '', access, store.models);
     if (start.what) log.info(`starting from ${start.what}`);
     await parameters.reset(start.parameters);
     return undefined;
@@ -134,7 +135,8 @@ export class SavedState {
     const path = join(directory, 'model.safetensors');
     const digest = await writeWhole(path, await this.model(parameters, step));
     const workers = new Set(store.ledger(id).map((row) => row.worker));
-    await store.setModel(id, path, digest, workers.size);
+    const data = JSON.stringify(await identityOf(this.#options.data));
+    await store.setModel(id, path, digest, workers.size, { data, trainedBy: VERSION });
   }
 
   /** Nothing is waited for any longer. */

@@ -1,34 +1,26 @@
 /** The service that users call about their jobs. */
-import type { handleServerStreamingCall } from '@grpc/grpc-js';
-import type {
-  DownloadModelRequest,
-  DownloadModelResponse,
-  JobsServer,
-} from '@kasane/protocol/gen/kasane/v1/jobs';
-import { DOWNLOADS, DOWNLOADS_AT_ONCE, DOWNLOADS_PER_CALLER } from '@kasane/protocol/limits';
+import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Logger } from 'pino';
 import type { JobManager } from '../jobs/manager.ts';
-import { CallerTurns } from '../submit/caller-turns.ts';
+import { keptSource } from '../submit/source.ts';
 import type { Sweeps } from '../sweeps/sweeps.ts';
+import type { Downloads } from './downloads.ts';
 import { askerOf, handlers } from './handlers.ts';
-import { toServiceError } from './service-error.ts';
 import { watchEvents } from './watch-events.ts';
 import { watchJob } from './watch-job.ts';
 import { watchMetrics } from './watch-metrics.ts';
 
-/** Bytes of one piece of a downloaded model. */
-const PIECE_BYTES = 256 << 10;
-
-/** @param sweeps whose trials some of the jobs are */
+/** @param sweeps whose trials some of the jobs are @param downloads of all services */
 export function jobsService(
   manager: JobManager,
   sweeps: Pick<Sweeps, 'requireResumable' | 'requireDeletable'>,
+  downloads: Downloads,
   log: Logger,
 ): JobsServer {
   const { unary, watched } = handlers(log);
   return {
-    submit: unary(async ({ jobFile, priority }, call) => ({
-      job: await manager.submit(jobFile, priority, askerOf(call)),
+    submit: unary(async ({ jobFile, priority, source }, call) => ({
+      job: await manager.submit(jobFile, priority, askerOf(call), keptSource(source)),
     })),
     check: unary(({ jobFile }, call) => manager.check(jobFile, askerOf(call))),
     get: unary(({ job }) => ({ job: manager.get(job) })),
@@ -52,34 +44,6 @@ export function jobsService(
     watch: watched((call, refuse) => watchJob(call, manager, refuse)),
     watchMetrics: watched((call, refuse) => watchMetrics(call, manager, refuse)),
     watchEvents: watched((call, refuse) => watchEvents(call, manager, refuse)),
-    downloadModel: downloads(manager, log),
-  };
-}
-
-/** `Jobs.DownloadModel`: in pieces, as fast as the client reads them. The bytes of each are in memory until its reader has them. */
-function downloads(
-  manager: JobManager,
-  log: Logger,
-): handleServerStreamingCall<DownloadModelRequest, DownloadModelResponse> {
-  const turns = new CallerTurns({
-    what: 'downloads',
-    atOnce: DOWNLOADS_AT_ONCE,
-    perCaller: DOWNLOADS_PER_CALLER,
-    all: DOWNLOADS,
-  });
-  return async (call) => {
-    try {
-      await turns.run(askerOf(call), async () => {
-        const bytes = await manager.model(call.request.job, call.request.checkpoint);
-        for (let start = 0; start < bytes.length && !call.cancelled; start += PIECE_BYTES) {
-          const more = call.write({ data: bytes.subarray(start, start + PIECE_BYTES) });
-          if (!more) await new Promise((resolve) => call.once('drain', resolve).once('close', resolve));
-        }
-      });
-      call.end();
-    } catch (error) {
-      // Nobody hears it where the client has gone.
-      if (!call.cancelled) call.emit('error', toServiceError(error, log));
-    }
+    downloadModel: downloads.of(({ job, checkpoint }) => manager.model(job, checkpoint)),
   };
 }

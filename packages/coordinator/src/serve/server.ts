@@ -4,6 +4,7 @@ import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { ModelsService } from '@kasane/protocol/gen/kasane/v1/models';
 import { SweepsService } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
 import { hostPort } from '@kasane/protocol/internal/ports/address';
@@ -47,6 +48,7 @@ export interface ListenOptions {
 export interface Services {
   readonly jobs: Parameters<Server['addService']>[1];
   readonly sweeps: Parameters<Server['addService']>[1];
+  readonly models: Parameters<Server['addService']>[1];
   readonly cluster: Parameters<Server['addService']>[1];
   readonly training: TrainingHandlers;
 }
@@ -105,6 +107,7 @@ export async function listen(services: Services, options: ListenOptions): Promis
   ignoreGoneStreams(server);
   server.addService(checked(JobsService, requestBytes), services.jobs);
   server.addService(checked(SweepsService, requestBytes), services.sweeps);
+  server.addService(checked(ModelsService, requestBytes), services.models);
   server.addService(checked(ClusterService, requestBytes), services.cluster);
   server.addService(
     checked(TrainingService, () => STREAM_MESSAGE_BYTES),

@@ -9,6 +9,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { JOBS } from './deleted-files.ts';
+import { MODELS } from './model-store.ts';
 import { checkState } from './state-check.ts';
 import { DATABASE, makePrivate } from './state-database.ts';
 import { stateError } from './state-errors.ts';
@@ -79,18 +80,20 @@ async function copy(from: string, to: string): Promise<BackedUp> {
 }
 
 /**
- * Gives all files of jobs a second name in a folder of ours, in a moment: what their own names lose until they are copied stays
+ * Gives all files of jobs and of registered models a second name in a folder of ours, in a moment: what their own names lose until they are copied stays
  * there. A file is never written to once it has its name. Undefined where that cannot be done: then they are copied as they are found.
  */
 function holdFiles(from: string): string | undefined {
   let held: string | undefined;
   try {
     held = mkdtempSync(join(from, '.backup-'));
-    for (const job of readdirSync(join(from, JOBS))) {
-      makeFolders(join(held, JOBS, job));
-      for (const file of readdirSync(join(from, JOBS, job))) {
+    const folders = readdirSync(join(from, JOBS)).map((job) => join(JOBS, job));
+    if (existsSync(join(from, MODELS))) folders.push(MODELS);
+    for (const folder of folders) {
+      makeFolders(join(held, folder));
+      for (const file of readdirSync(join(from, folder))) {
         try {
-          linkSync(join(from, JOBS, job, file), join(held, JOBS, job, file));
+          linkSync(join(from, folder, file), join(held, folder, file));
         } catch (error) {
           // It has just gone.
           if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;

@@ -28,6 +28,11 @@ export interface JobRecord {
   /** The sweep that it is a trial of, and its number there; empty and 0 for others. */
   readonly sweep: string;
   readonly trial: number;
+  /** Where its file came from: a Source of the protocol, JSON; empty where nobody said. */
+  readonly source: string;
+  /** What it was trained on (a DataIdentity, JSON), and the version of Kasane that trained it; empty while it has no weights. */
+  readonly data: string;
+  readonly trainedBy: string;
 }
 
 /** What a job is in a sweep. */
@@ -76,6 +81,9 @@ export function jobOfRow(row: Row, model: string): JobRecord {
     init: text(row.init),
     sweep: text(row.sweep),
     trial: number(row.trial),
+    source: text(row.source),
+    data: text(row.data),
+    trainedBy: text(row.trainedBy),
     priority: number(row.priority),
   };
 }

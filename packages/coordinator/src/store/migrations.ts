@@ -65,6 +65,21 @@ const steps: Readonly<Record<number, Step>> = {
     database.exec(`
       CREATE TABLE IF NOT EXISTS confusions (
         job TEXT PRIMARY KEY, epoch INTEGER NOT NULL, classes TEXT NOT NULL, counts TEXT NOT NULL) STRICT, WITHOUT ROWID;`),
+  /** Registered models with what each came of (a ModelRecord, encoded), their aliases, and of jobs what that is made from: JSON. */
+  7: (database) => {
+    addColumn(database, 'jobs', 'source', "TEXT NOT NULL DEFAULT ''");
+    addColumn(database, 'sweeps', 'source', "TEXT NOT NULL DEFAULT ''");
+    addColumn(database, 'jobs', 'data', "TEXT NOT NULL DEFAULT ''");
+    addColumn(database, 'jobs', 'trainedBy', "TEXT NOT NULL DEFAULT ''");
+    database.exec(`
+      CREATE TABLE IF NOT EXISTS models (
+        name TEXT NOT NULL, version TEXT NOT NULL, digest TEXT NOT NULL, bytes REAL NOT NULL, job TEXT NOT NULL,
+        registeredAt REAL NOT NULL, description TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (name, version)) STRICT;
+      CREATE INDEX IF NOT EXISTS modelsByDigest ON models (digest);
+      CREATE TABLE IF NOT EXISTS aliases (
+        name TEXT NOT NULL, alias TEXT NOT NULL, version TEXT NOT NULL, PRIMARY KEY (name, alias)) STRICT, WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS jobsByDigest ON jobs (digest) WHERE digest <> '';`);
+  },
 };
 
 /** The last step. An earlier Kasane, which does not know it, leaves the database alone. */

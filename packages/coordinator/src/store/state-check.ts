@@ -17,6 +17,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
 import { JOBS, markedDeleted } from './deleted-files.ts';
 import { SCHEMA_VERSION } from './migrations.ts';
+import { markedModels } from './model-files.ts';
+import { MODELS } from './model-store.ts';
 import { DATABASE } from './state-database.ts';
 import { damaged, RESTORE, stateError, unusable, whyOf } from './state-errors.ts';
 import { ownerOf } from './state-lock.ts';
@@ -34,8 +36,8 @@ export function checkState(directory: string): void {
   if (!database || database.size === 0) {
     const what = database ? 'is empty' : 'is missing';
     if (log && log.size > 0) throw lost(directory, what, `${DATABASE}-wal exists`);
-    const jobs = jobsWithFiles(directory);
-    if (jobs.length > 0) throw lost(directory, what, `${JOBS}/ has files of ${jobsOf(jobs)}`);
+    const files = filesThere(directory);
+    if (files !== undefined) throw lost(directory, what, files);
     return;
   }
   try {
@@ -111,8 +113,9 @@ function checkDatabase(directory: string, path: string): void {
     const integrity = String(ask('quick_check(1)'));
     if (integrity !== 'ok') throw damaged(path, `it is damaged (${integrity.split('\n').at(-1)})`);
     if (names.has('jobs') && database.prepare('SELECT 1 FROM jobs LIMIT 1').get()) return;
-    const jobs = jobsWithFiles(directory);
-    if (jobs.length > 0) throw lost(directory, 'has no jobs', `${JOBS}/ has files of ${jobsOf(jobs)}`);
+    if (names.has('models') && database.prepare('SELECT 1 FROM models LIMIT 1').get()) return;
+    const files = filesThere(directory);
+    if (files !== undefined) throw lost(directory, 'has no jobs', files);
   } finally {
     database.close();
   }
@@ -124,18 +127,20 @@ const jobsOf = (jobs: readonly string[]) =>
 const lost = (directory: string, what: string, but: string) =>
   new KasaneError('FILE_DAMAGED', `${join(directory, DATABASE)} ${what}, but ${but}; ${RESTORE}`);
 
-/** Jobs with checkpoints or weights on disk, without those whose deletion is not finished. */
-export function jobsWithFiles(directory: string): string[] {
+/** What a database should know of: weights of registered models, or files of jobs, without those whose deletion is not finished. */
+function filesThere(directory: string): string | undefined {
   const list = (folder: string) => {
     try {
-      return readdirSync(folder);
+      return readdirSync(join(directory, folder));
     } catch {
       return [];
     }
   };
+  const isWeights = (file: string) => file.endsWith('.safetensors');
   const deleted = new Set(markedDeleted(directory));
-  return list(join(directory, JOBS)).filter(
-    (job) =>
-      !deleted.has(job) && list(join(directory, JOBS, job)).some((file) => file.endsWith('.safetensors')),
-  );
+  const jobs = list(JOBS).filter((job) => !deleted.has(job) && list(join(JOBS, job)).some(isWeights));
+  if (jobs.length > 0) return `${JOBS}/ has files of ${jobsOf(jobs)}`;
+  const changing = new Set(markedModels(list(MODELS)));
+  const models = list(MODELS).filter((file) => isWeights(file) && !changing.has(file));
+  return models.length > 0 ? `${MODELS}/ has weights of registered models` : undefined;
 }

@@ -24,6 +24,7 @@ import {
 import { type LedgerRow, ledgerInsertion, ledgerOfRow } from './ledger-rows.ts';
 import { type MetricsHistory, NOTHING_YET } from './metrics.ts';
 import { makePathsRelative, migrate, PATHS } from './migrations.ts';
+import { fileOfModel, ModelStore } from './model-store.ts';
 import type { Place } from './pages.ts';
 import { DATABASE, openStateDatabase } from './state-database.ts';
 import { stateError } from './state-errors.ts';
@@ -68,6 +69,8 @@ export class JobStore {
   readonly place: StatePlace;
   /** Sweeps, and what they have decided. */
   readonly sweeps: SweepStore;
+  /** Registered models. */
+  readonly models: ModelStore;
 
   /**
    * @param directory of a coordinator's state
@@ -82,7 +85,9 @@ export class JobStore {
     try {
       this.place = StatePlace.of(join(this.#directory, DATABASE));
       this.#writer = inThread ? new ThreadWriter(this.place) : writesAtOnce(this.#db);
-      this.sweeps = new SweepStore(this.#db, (...statements) => this.#write(...statements));
+      const write = (...statements: readonly Statement[]) => this.#write(...statements);
+      this.sweeps = new SweepStore(this.#db, write);
+      this.models = new ModelStore(this.#db, this.#directory, write);
     } catch (error) {
       this.#db.close();
       throw stateError(error, join(directory, DATABASE));
@@ -94,14 +99,15 @@ export class JobStore {
     return number(this.#db.prepare('SELECT count(*) AS count FROM jobs').get()!.count);
   }
 
-  /** Every checkpoint and every file of weights, relative to the state directory. */
+  /** Every checkpoint and every file of weights, of jobs and of registered models, relative to the state directory. */
   files(): string[] {
-    return PATHS.flatMap(([table, column]) =>
+    const ofJobs = PATHS.flatMap(([table, column]) =>
       this.#db
         .prepare(`SELECT ${column} AS path FROM ${table} WHERE ${column} <> '' ORDER BY ${column}`)
         .all()
         .map(({ path }) => text(path)),
     );
+    return [...ofJobs, ...this.models.digests().map(fileOfModel)];
   }
 
   #toStore(path: string): string {
@@ -128,6 +134,7 @@ export class JobStore {
   /**
    * @param init SHA-256 of the weights that it begins with, if it names a file of them
    * @param trial if it is one of a sweep: its number there, and what is written with it
+   * @param source where its file came from, JSON
    */
   add(
     id: string,
@@ -137,13 +144,25 @@ export class JobStore {
     priority = 0,
     init = '',
     trial?: TrialPlace,
+    source = '',
   ): Promise<void> {
-    const columns = 'id, name, spec, state, submittedAt, priority, init, sweep, trial';
+    const columns = 'id, name, spec, state, submittedAt, priority, init, sweep, trial, source';
     const { sweep = '', number = 0, decision = [] } = trial ?? {};
     return this.#write(
       {
-        sql: `INSERT INTO jobs (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        values: [id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt, priority, init, sweep, number],
+        sql: `INSERT INTO jobs (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        values: [
+          id,
+          name,
+          spec,
+          JobState.JOB_STATE_QUEUED,
+          submittedAt,
+          priority,
+          init,
+          sweep,
+          number,
+          source,
+        ],
       },
       ...decision,
     );
@@ -290,8 +309,26 @@ export class JobStore {
     return this.#writeOf(id, ...deletionOf(id));
   }
 
-  setModel(id: string, path: string, digest: string, workers: number): Promise<void> {
-    return this.#change(id, 'model = ?, digest = ?, workers = ?', this.#toStore(path), digest, workers);
+  /** @param trained on what (JSON), and by which version of Kasane */
+  setModel(
+    id: string,
+    path: string,
+    digest: string,
+    workers: number,
+    trained: Pick<JobRecord, 'data' | 'trainedBy'> = { data: '', trainedBy: '' },
+  ): Promise<void> {
+    const set = 'model = ?, digest = ?, workers = ?, data = ?, trainedBy = ?';
+    return this.#change(id, set, this.#toStore(path), digest, workers, trained.data, trained.trainedBy);
+  }
+
+  /** Jobs with these final weights, newest first. */
+  jobsOf(digest: string, most: number): string[] {
+    return this.#db
+      .prepare(
+        "SELECT id FROM jobs WHERE digest = ? AND digest <> '' ORDER BY submittedAt DESC, rowid DESC LIMIT ?",
+      )
+      .all(digest, most)
+      .map(({ id }) => text(id));
   }
 
   /** Records a checkpoint, the ledger of the steps since the one before, and the epochs that ended since, all or nothing. */

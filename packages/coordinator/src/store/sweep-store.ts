@@ -23,6 +23,8 @@ export interface SweepRecord {
   readonly endedAt: number;
   /** It was cancelled; its trials may not be yet. */
   readonly isCancelled: boolean;
+  /** Where its file came from: a Source of the protocol, JSON; absent or empty where nobody said. */
+  readonly source?: string;
 }
 
 /** What a search decided, and what came of it. */
@@ -57,10 +59,10 @@ export class SweepStore {
     this.#write = write;
   }
 
-  add({ id, name, spec, priority, state, submittedAt }: SweepRecord): Promise<void> {
+  add({ id, name, spec, priority, state, submittedAt, source = '' }: SweepRecord): Promise<void> {
     return this.#write({
-      sql: 'INSERT INTO sweeps (id, name, spec, priority, state, submittedAt) VALUES (?, ?, ?, ?, ?, ?)',
-      values: [id, name, spec, priority, state, submittedAt],
+      sql: 'INSERT INTO sweeps (id, name, spec, priority, state, submittedAt, source) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      values: [id, name, spec, priority, state, submittedAt, source],
     });
   }
 
@@ -186,4 +188,5 @@ const sweepOfRow = (row: Row): SweepRecord => ({
   submittedAt: number(row.submittedAt),
   endedAt: number(row.endedAt),
   isCancelled: number(row.isCancelled) === 1,
+  source: text(row.source),
 });

@@ -11,7 +11,7 @@ import type { WorkerRegistry } from '../workers.ts';
 import { type Asker, CallerTurns } from './caller-turns.ts';
 import { checkTraining } from './check-training.ts';
 import type { OpenedData } from './opened-data.ts';
-import { startingWeights } from './starting-weights.ts';
+import { type StartingModels, startingWeights } from './starting-weights.ts';
 
 export interface CheckedJob {
   readonly data: DataParts;
@@ -23,6 +23,7 @@ export interface CheckedJob {
  * All that is looked at of a job whose data is open.
  * @param access what it may read
  * @param backends what it may be computed with
+ * @param models what it may start from by name
  * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT
  */
 export async function checkWhole(
@@ -30,9 +31,10 @@ export async function checkWhole(
   data: DataParts,
   access: Access,
   backends: readonly string[],
+  models?: StartingModels,
 ): Promise<CheckedJob> {
   await checkTraining(job, data, backends);
-  const init = job.spec.init === undefined ? '' : (await startingWeights(job, '', access)).digest;
+  const init = job.spec.init === undefined ? '' : (await startingWeights(job, '', access, models)).digest;
   return { data, init };
 }
 
@@ -47,9 +49,16 @@ export class JobChecks {
   });
 
   readonly #data: OpenedData;
+  readonly #models: StartingModels;
 
-  /** @param access what jobs may read */
-  constructor(access: Access, workers: Pick<WorkerRegistry, 'all'>, data: OpenedData) {
+  /** @param access what jobs may read @param models what they may start from by name */
+  constructor(
+    access: Access,
+    workers: Pick<WorkerRegistry, 'all'>,
+    data: OpenedData,
+    models: StartingModels,
+  ) {
+    this.#models = models;
     this.#access = access;
     this.#data = data;
     this.#workers = workers;
@@ -65,7 +74,7 @@ export class JobChecks {
       // Whoever asked may go meanwhile.
       const access = { ...this.#access, signal: asker.signal };
       const backends = this.#workers.all().map(({ backend }) => backend);
-      return checkWhole(job, await this.#data.load(job, access, sweep), access, backends);
+      return checkWhole(job, await this.#data.load(job, access, sweep), access, backends, this.#models);
     });
   }
 }

@@ -25,6 +25,8 @@ export interface WeightsRequest {
   readonly seed: number;
   /** A file that may be read. */
   readonly init: string | undefined;
+  /** Where that is, if `init` is a name. */
+  readonly file?: string | undefined;
   readonly initLayout: WeightLayout | undefined;
   /** SHA-256 that the file had; empty: nobody knows. */
   readonly expected: string;
@@ -56,7 +58,7 @@ export function makeWeights(request: WeightsRequest): StartingWeights {
   let digest: string;
   let bytes: Uint8Array;
   try {
-    bytes = readRegularSync(init, mostBytes(model.parameterCount));
+    bytes = readRegularSync(request.file ?? init, mostBytes(model.parameterCount));
     digest = sha256(bytes);
     tensors = readWeights(model, bytes, initLayout);
   } catch (error) {

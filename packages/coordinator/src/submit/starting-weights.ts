@@ -2,15 +2,21 @@
 import { Worker } from 'node:worker_threads';
 import { type Access, checkPath } from '@kasane/data/internal/files/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { modelName } from '@kasane/protocol/internal/job/model-name';
 import type { Job } from '@kasane/protocol/job';
 import { answerOf, type NoAnswer } from '@kasane/tensor/internal/node/thread-answer';
+import type { ModelStore } from '../store/model-store.ts';
 import { makeWeights, type StartingWeights, type WeightsRequest } from './make-weights.ts';
 import type { WeightsAnswer } from './weights-thread.ts';
 
 /** Drawing so many parameters takes 15 to 50 ms; a thread takes some hundred of the machine, and of the start of a small job. */
 const FEW_PARAMETERS = 1 << 19;
 
+/** Registered models, by their names. */
+export type StartingModels = Pick<ModelStore, 'require' | 'path'>;
+
 /**
+ * @param models what `init` may name; without them it must be a file
  * @param expected SHA-256 that the file had when the job was submitted; empty: nobody knows
  * @param access what may be read
  * @throws KasaneError JOB_INVALID when the file can not be read, is another one, or nothing in it fits
@@ -19,18 +25,42 @@ export async function startingWeights(
   { spec, model }: Job,
   expected: string,
   access: Access,
+  models?: StartingModels,
 ): Promise<StartingWeights> {
   const { init, initLayout } = spec;
-  if (init !== undefined) {
+  const named = init !== undefined && modelName(init) ? registered(init, models) : undefined;
+  if (init !== undefined && !named) {
     try {
       checkPath(init, access, 'init');
     } catch (cause) {
       throw new KasaneError('JOB_INVALID', messageOf(cause), { cause });
     }
   }
-  const request = { model: model.description, seed: spec.training.seed, init, initLayout, expected };
+  const request = {
+    ...{ model: model.description, seed: spec.training.seed, init, initLayout },
+    file: named?.file,
+    expected: expected || (named?.digest ?? ''),
+  };
   if (init === undefined && model.parameterCount <= FEW_PARAMETERS) return makeWeights(request);
   return inThread(request, access.signal);
+}
+
+/** The file of a registered model. @throws KasaneError JOB_INVALID */
+function registered(
+  name: string,
+  models: StartingModels | undefined,
+): { readonly file: string; readonly digest: string } {
+  if (!models)
+    throw new KasaneError(
+      'JOB_INVALID',
+      `init: ${name} is a registered model, which only its coordinator has: submit the job there with \`kasane submit\`, or get the file with \`kasane export ${name} --format safetensors\``,
+    );
+  try {
+    const { digest } = models.require(name);
+    return { file: models.path(digest), digest };
+  } catch (cause) {
+    throw new KasaneError('JOB_INVALID', `init: ${messageOf(cause)}`, { cause });
+  }
 }
 
 async function inThread(request: WeightsRequest, signal: AbortSignal | undefined): Promise<StartingWeights> {

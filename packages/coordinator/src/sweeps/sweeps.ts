@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { KasaneError } from '@kasane/protocol/errors';
+import type { Source } from '@kasane/protocol/gen/kasane/v1/jobs';
 import {
   type Sweep as SweepMessage,
   SweepState,
@@ -16,10 +17,12 @@ import { JOBS_PAGE, MOST_JOBS_PAGE, RUNNING_SWEEPS } from '@kasane/protocol/limi
 import type { Reason } from '@kasane/protocol/reasons';
 import { written } from '../jobs/patience.ts';
 import { checkPriority } from '../jobs/priority.ts';
+import { pinnedSweep } from '../models/pinned.ts';
 import { nextAction } from '../search/next-action.ts';
 import { pageSize, placeOfToken, placeToken } from '../store/pages.ts';
 import type { Decision, SweepRecord } from '../store/sweep-store.ts';
 import type { Asker } from '../submit/caller-turns.ts';
+import { keptSource } from '../submit/source.ts';
 import { keptSpec } from '../submit/submitted-job.ts';
 import { SweepRun, type SweepRunOptions } from './sweep-run.ts';
 import { viewSweep, viewTrials } from './views.ts';
@@ -57,9 +60,10 @@ export class Sweeps {
 
   /**
    * Checks a sweep file and its first trial, and begins it. Returns the sweep's id.
+   * @param source where the file came from
    * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before its turn
    */
-  async submit(file: string, priority: number, asker: Asker): Promise<string> {
+  async submit(file: string, priority: number, asker: Asker, source?: Source): Promise<string> {
     const { manager, store, log } = this.#options;
     checkPriority(priority);
     if (this.#running.size >= RUNNING_SWEEPS)
@@ -67,11 +71,11 @@ export class Sweeps {
         'LIMIT',
         `${RUNNING_SWEEPS} sweeps are running, which is the limit: cancel one, or wait for one to end`,
       );
-    const sweep = await manager.files.sweep(file, asker);
+    const sweep = pinnedSweep(await manager.files.sweep(file, asker), store);
     const spec = keptSpec('sweep', sweep);
     const id = `${sweep.name}-${randomBytes(4).toString('hex')}`;
     const record: SweepRecord = {
-      ...{ id, name: sweep.name, spec, priority, isCancelled: false },
+      ...{ id, name: sweep.name, spec, priority, isCancelled: false, source: keptSource(source) },
       ...{ state: SweepState.SWEEP_STATE_RUNNING, error: '', submittedAt: Date.now(), endedAt: 0 },
     };
     try {

@@ -138,6 +138,7 @@ export class JobView implements View {
           ? figure(t.left, leftText(t, job))
           : figure(t.took, elapsed > 0 && duration(elapsed, t.units)),
       ),
+      job.models.length > 0 && h('p', {}, t.registeredAs(job.models)),
       job.digest ? h('p', { class: 'faint digest' }, `SHA-256 ${job.digest}`) : undefined,
     );
   }

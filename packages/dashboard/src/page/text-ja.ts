@@ -66,6 +66,7 @@ export const japanese: Words = {
   inEpoch: (epoch) => `エポック ${epoch}`,
   stalled: '停滞',
   stalledFor: (time) => `${time}前から進んでいません`,
+  registeredAs: (models) => `登録名：${models.join('、')}`,
   noSuchJob: (job) => `${job} というジョブはありません。`,
   allJobs: 'すべてのジョブを表示',
   trialOf: (trial) => `トライアル ${trial}、スイープ`,

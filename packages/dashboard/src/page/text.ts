@@ -75,6 +75,7 @@ export const english = {
   inEpoch: (epoch: number) => `epoch ${epoch}`,
   stalled: 'stalled',
   stalledFor: (time: string) => `No progress for ${time}`,
+  registeredAs: (models: readonly string[]) => `Registered as ${models.join(', ')}`,
   noSuchJob: (job: string) => `There is no job ${job}.`,
   allJobs: 'Show all jobs',
   trialOf: (trial: number) => `Trial ${trial} of sweep`,

@@ -287,6 +287,8 @@ const writings = {
   resumption: () => 'the resumed job',
   priority: () => 'the priority',
   deletion: () => 'the deletion',
+  registration: () => 'the registration',
+  alias: () => 'the alias',
 };
 type Writing = keyof typeof writings;
 /** `of` where the words take it. */
@@ -344,7 +346,9 @@ export const japaneseTexts: Texts = {
     pause: () => '一時停止',
     resumption: () => 'ジョブの再開',
     priority: () => '優先度',
-    deletion: () => 'ジョブの削除',
+    deletion: () => '削除',
+    registration: () => 'モデルの登録',
+    alias: () => 'エイリアス',
   },
 };
 

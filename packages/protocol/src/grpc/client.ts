@@ -13,6 +13,7 @@ import {
   JobsService,
   type ListRequest,
   type ReadSamplesResponse,
+  type Source,
   type StepMetrics,
   type WatchEventsResponse,
   type WatchMetricsResponse,
@@ -22,8 +23,10 @@ import { channelTo, ownTls, readClientTls, type ServerTls, type TlsFiles } from 
 import { tokenMetadata } from '../security/token.ts';
 import { explainCall } from './call-errors.ts';
 import { Calls, type Method, pagesOf, READING_DEADLINE_MS } from './calls.ts';
+import { ModelCalls } from './model-calls.ts';
 import { SweepCalls } from './sweep-calls.ts';
 
+export type { RegisteredModel, Registration } from './model-calls.ts';
 export { requireSuccess, requireSweepSuccess } from './success.ts';
 export type { SweepWithTrials } from './sweep-calls.ts';
 
@@ -48,6 +51,8 @@ export type JobActions = {
 export class CoordinatorClient {
   /** Calls about sweeps. */
   readonly sweeps: SweepCalls;
+  /** Calls about registered models. */
+  readonly models: ModelCalls;
   readonly #calls: Calls;
 
   /** @throws KasaneError USAGE when a file of TLS is not what it should be */
@@ -63,6 +68,7 @@ export class CoordinatorClient {
       explain: (error, hasAnswered) => explainCall(error, coordinator, tls !== undefined, hasAnswered),
     });
     this.sweeps = new SweepCalls(this.#calls);
+    this.models = new ModelCalls(this.#calls);
   }
 
   close(): void {
@@ -80,9 +86,10 @@ export class CoordinatorClient {
     return draining!;
   }
 
-  /** Queues a job file's text and returns the job's id. */
-  async submit(jobFile: string, priority = 0): Promise<string> {
-    const { job } = await this.#calls.one(JobsService.submit, { jobFile, priority }, READING_DEADLINE_MS);
+  /** Queues a job file's text and returns the job's id. @param source where the file comes from */
+  async submit(jobFile: string, priority = 0, source?: Source): Promise<string> {
+    const request = { jobFile, priority, source };
+    const { job } = await this.#calls.one(JobsService.submit, request, READING_DEADLINE_MS);
     return job;
   }
 

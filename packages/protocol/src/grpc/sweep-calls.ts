@@ -1,5 +1,6 @@
 /** Calls to a coordinator about its sweeps: the part of `client.ts` for them. */
 import { KasaneError } from '../errors.ts';
+import type { Source } from '../gen/kasane/v1/jobs.ts';
 import { type Sweep, SweepsService, type Trial } from '../gen/kasane/v1/sweeps.ts';
 import { MOST_JOBS_PAGE, SHOWN_JOBS } from '../limits.ts';
 import { type Calls, pagesOf, READING_DEADLINE_MS } from './calls.ts';
@@ -17,11 +18,11 @@ export class SweepCalls {
     this.#calls = calls;
   }
 
-  /** Starts the sweep of a file's text and returns the sweep's id. @param priority of its trials */
-  async submit(sweepFile: string, priority = 0): Promise<string> {
+  /** Starts the sweep of a file's text and returns the sweep's id. @param priority of its trials @param source where the file comes from */
+  async submit(sweepFile: string, priority = 0, source?: Source): Promise<string> {
     const { sweep } = await this.#calls.one(
       SweepsService.submit,
-      { sweepFile, priority },
+      { sweepFile, priority, source },
       READING_DEADLINE_MS,
     );
     return sweep;

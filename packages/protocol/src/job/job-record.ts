@@ -46,6 +46,7 @@ export function jobRecord(job: Job) {
     endedAt: time(job.endedAt),
     digest: job.digest || null,
     model: job.model || null,
+    models: job.models,
     sweep: job.sweep || null,
     trial: job.trial || null,
   };

@@ -200,7 +200,7 @@ export const jobSchema = z
       .min(1)
       .optional()
       .describe(
-        "Safetensors file on the coordinator's machine to start from: tensors that match by name and shape are used, the rest are initialized.",
+        "What to start from: a safetensors file on the coordinator's machine, or a model registered there (name:version or name:alias). Tensors that match by name and shape are used, the rest are initialized.",
       ),
     initLayout: z
       .enum(['kasane', 'torch'])

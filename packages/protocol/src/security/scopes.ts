@@ -4,12 +4,13 @@
  */
 import { ClusterService } from '../gen/kasane/v1/cluster.ts';
 import { JobsService } from '../gen/kasane/v1/jobs.ts';
+import { ModelsService } from '../gen/kasane/v1/models.ts';
 import { SweepsService } from '../gen/kasane/v1/sweeps.ts';
 import { TrainingService } from '../gen/kasane/v1/training.ts';
 
 export const scopes = ['read', 'submit', 'work', 'admin'] as const;
 /**
- * read: sees jobs, workers and weights. submit: also queues jobs, stops, resumes and deletes them. work: takes tasks and answers them, and
+ * read: sees jobs, workers, models and weights. submit: also queues jobs, stops, resumes and deletes them, and registers models. work: takes tasks and answers them, and
  * is told where Redis is. admin: everything.
  */
 export type Scope = (typeof scopes)[number];
@@ -55,6 +56,15 @@ const sweeps: ScopesOf<typeof SweepsService> = {
   watch: 'read',
   cancel: 'submit',
 };
+const models: ScopesOf<typeof ModelsService> = {
+  register: 'submit',
+  get: 'read',
+  list: 'read',
+  setAlias: 'submit',
+  removeAlias: 'submit',
+  delete: 'submit',
+  download: 'read',
+};
 const cluster: ScopesOf<typeof ClusterService> = { status: 'read', drain: 'admin' };
 const training: ScopesOf<typeof TrainingService> = { connect: 'work' };
 
@@ -66,6 +76,7 @@ const byPath = (service: Service, wanted: Readonly<Record<string, Scope>>) =>
 export const methodScopes: ReadonlyMap<string, Scope | undefined> = new Map<string, Scope | undefined>([
   ...byPath(JobsService, jobs),
   ...byPath(SweepsService, sweeps),
+  ...byPath(ModelsService, models),
   ...byPath(ClusterService, cluster),
   ...byPath(TrainingService, training),
   // A supervisor may ask without being let in.

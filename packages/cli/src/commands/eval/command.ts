@@ -3,7 +3,10 @@ import { asks, command, help } from '../../program/program.ts';
 
 export function addEval(): void {
   asks(
-    command('eval <model>', 'evaluate a trained model (job ID or .safetensors file) on test data')
+    command(
+      'eval <model>',
+      'evaluate a trained model (job ID, registered model or .safetensors file) on test data',
+    )
       .option(
         '--data <path>',
         'path of the training data (default: as in the job; required for a file unless it was trained on MNIST)',
@@ -17,6 +20,7 @@ export function addEval(): void {
         [
           'kasane eval .kasane/mnist-cnn.safetensors',
           'kasane eval flowers-1a2b3c4d',
+          'kasane eval flowers:production',
           'kasane eval flowers.safetensors --data flowers.csv',
           'kasane eval flowers.safetensors --test new-flowers.csv',
           'kasane eval flowers-1a2b3c4d --confusion confusion.csv',

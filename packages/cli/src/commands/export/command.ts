@@ -5,7 +5,10 @@ import { asks, command, help } from '../../program/program.ts';
 
 export function addExport(): void {
   asks(
-    command('export <model>', 'convert a trained model to ONNX or safetensors')
+    command(
+      'export <model>',
+      'convert a trained model (job ID, registered model or .safetensors file) to ONNX or safetensors',
+    )
       .addOption(
         new Option('--format <format>', 'onnx or safetensors (default: from --output, else onnx)').argParser(
           oneOf(exportFormats),
@@ -16,7 +19,11 @@ export function addExport(): void {
     .addHelpText(
       'after',
       help(
-        ['kasane export mnist-mlp-1a2b3c4d', 'kasane export .kasane/mnist-cnn.safetensors -o digits.onnx'],
+        [
+          'kasane export mnist-mlp-1a2b3c4d',
+          'kasane export digits:production -o digits.onnx',
+          'kasane export .kasane/mnist-cnn.safetensors -o digits.onnx',
+        ],
         ['{ file, format, bytes, digest, input: [784], output: [10] }'],
       ),
     )

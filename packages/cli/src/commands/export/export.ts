@@ -5,7 +5,9 @@ import type { Preparation } from '@kasane/data/dataset';
 import { writeWholeFile } from '@kasane/data/internal/files/whole-file';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
+import { modelName } from '@kasane/protocol/internal/job/model-name';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { modelMetadata } from '@kasane/tensor/io/model-file';
 import { exportOnnx } from '@kasane/tensor/io/onnx/export';
 import { whyUnwritable } from '../../files/output-file.ts';
@@ -24,7 +26,10 @@ export interface ExportOptions extends ClientOptions {
 export async function exportModel(source: string, options: ExportOptions): Promise<void> {
   const format = options.format ?? formatOf(options.output);
   const trained = await loadTrained(source, options);
-  const stem = basename(source, extname(source) === '.safetensors' ? '.safetensors' : '');
+  const isName = modelName(source) && kindOfPath(source) === 'nothing';
+  const stem = isName
+    ? source.replace(':', '-')
+    : basename(source, extname(source) === '.safetensors' ? '.safetensors' : '');
   const file = resolve(options.output ?? `${stem}.${format}`);
   requireReplaceable(file, format === 'onnx' ? 'onnx' : 'weights', '--output');
   const bytes = format === 'onnx' ? await onnxOf(trained) : trained.bytes;

@@ -1,10 +1,10 @@
 /** `kasane delete`: jobs that have ended go for good, after a question. */
-import { createInterface } from 'node:readline';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { err, out } from '../../output/say.ts';
+import { isSure } from '../../process/is-sure.ts';
 import { count } from '../../render/count.ts';
 
 interface DeleteOptions extends ClientOptions {
@@ -21,7 +21,7 @@ export async function deleteJobs(ids: readonly string[], options: DeleteOptions)
   try {
     const jobs = [];
     for (const id of new Set(ids)) jobs.push(await client.get(id));
-    if (!options.yes && !(await isSure(jobs.map(({ id }) => id)))) {
+    if (!options.yes && !(await isSureOf(jobs.map(({ id }) => id)))) {
       err.lines('nothing was deleted');
       return;
     }
@@ -37,19 +37,10 @@ export async function deleteJobs(ids: readonly string[], options: DeleteOptions)
   }
 }
 
-/** Asks on the terminal; whoever ends the input has not agreed. */
-async function isSure(ids: readonly string[]): Promise<boolean> {
+function isSureOf(ids: readonly string[]): Promise<boolean> {
   const [what, whose] = ids.length === 1 ? [ids[0]!, 'its'] : [count(ids.length, 'job'), 'their'];
   if (ids.length > 1) err.lines(...ids);
-  const terminal = createInterface(process.stdin, process.stderr);
-  try {
-    const answer = await new Promise<string>((resolve) => {
-      terminal.once('close', () => resolve(''));
-      const question = `Delete ${what} with ${whose} history, checkpoints and weights? This cannot be undone. [y/N] `;
-      terminal.question(question, resolve);
-    });
-    return /^y(es)?$/i.test(answer.trim());
-  } finally {
-    terminal.close();
-  }
+  return isSure(
+    `Delete ${what} with ${whose} history, checkpoints and weights? This cannot be undone. [y/N] `,
+  );
 }

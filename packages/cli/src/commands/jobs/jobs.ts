@@ -42,6 +42,7 @@ export async function submit(
   options: Options & GivenOptions & { watch?: boolean; dryRun?: boolean; priority: number },
 ): Promise<void> {
   const { jobOf } = await import('../../files/read-job.ts');
+  const { sourceOf } = await import('../../files/job-source.ts');
   const { networkLine, planLines, planRecord } = await import('../../render/job-plan.ts');
   const job = await jobOf(file, options);
   const text = JSON.stringify(job.spec);
@@ -51,7 +52,7 @@ export async function submit(
       print(...(options.json ? [JSON.stringify(planRecord(job, plan))] : planLines(job, plan)));
       return;
     }
-    const id = await client.submit(text, options.priority);
+    const id = await client.submit(text, options.priority, await sourceOf(file));
     printId(id, options);
     const network = networkLine(job);
     if (network) err.lines(`over a network, ${network}`);

@@ -5,7 +5,10 @@ import { asks, command, help } from '../../program/program.ts';
 
 export function addPredict(): void {
   asks(
-    command('predict <model> <inputs...>', 'run a trained model (job ID or .safetensors file) on inputs')
+    command(
+      'predict <model> <inputs...>',
+      'run a trained model (job ID, registered model or .safetensors file) on inputs',
+    )
       .addOption(
         new Option(
           '--out <file>',
@@ -31,6 +34,7 @@ export function addPredict(): void {
         [
           'kasane predict mnist-mlp-1a2b3c4d digit.png other.jpg',
           'kasane predict photos-1a2b3c4d new-photos --out labels.csv    # a folder: one row per file',
+          'kasane predict digits:production digit.png    # a registered model: see kasane model',
           'kasane predict .kasane/xor.safetensors 0,1 1,1    # one number per input; use -- before negative numbers',
           'kasane predict flowers-1a2b3c4d new.csv 5.1,3.5,1.4 petal=1.4,sepal=5.1,leaf=2    # rows of a table',
           'kasane predict river-1a2b3c4d levels.csv              # forecasts the values after the last rows',

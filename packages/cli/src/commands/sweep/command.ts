@@ -50,7 +50,7 @@ export function addSweep(): void {
       const { readSweep } = await import('../../files/read-sweep.ts');
       const sweep = await readSweep(file);
       if (options.coordinator !== undefined)
-        return (await import('./remote-sweep.ts')).remoteSweep(sweep, options);
+        return (await import('./remote-sweep.ts')).remoteSweep(file, sweep, options);
       (await import('./remote-sweep.ts')).requireLocal(options);
       const place = (await import('../../files/output-file.ts')).weightsPlace(sweep.name, options.out);
       const { withWorkers } = await import('../train/worker-processes.ts');

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { type ClientOptions, CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
+import { sourceOf } from '../../files/job-source.ts';
 import { placeWeights, weightsPlace, whyUnwritable } from '../../files/output-file.ts';
 import { textOfSweep } from '../../files/read-sweep.ts';
 import { err, out } from '../../output/say.ts';
@@ -22,11 +23,12 @@ export function requireLocal({ priority, detach }: Pick<RemoteOptions, 'priority
   if (given !== undefined) throw new KasaneError('USAGE', `${given} needs --coordinator HOST:PORT`);
 }
 
-export async function remoteSweep(sweep: Sweep, options: RemoteOptions): Promise<void> {
+/** @param file that the sweep is of */
+export async function remoteSweep(file: string, sweep: Sweep, options: RemoteOptions): Promise<void> {
   const place = options.detach ? undefined : weightsPlace(sweep.name, options.out);
   const client = new CoordinatorClient(options);
   try {
-    const id = await client.sweeps.submit(textOfSweep(sweep), options.priority);
+    const id = await client.sweeps.submit(textOfSweep(sweep), options.priority, await sourceOf(file));
     if (!place) {
       out.lines(options.json ? JSON.stringify({ sweep: id }) : id);
       return;

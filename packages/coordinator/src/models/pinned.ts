@@ -1,0 +1,48 @@
+/** Jobs and sweeps that start from registered models: which versions they mean is settled when they are submitted. */
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import type { Sweep } from '@kasane/protocol/internal/job/job-search';
+import { modelName } from '@kasane/protocol/internal/job/model-name';
+import { type ModelStore, nameOf } from '../store/model-store.ts';
+import type { JobStore } from '../store/store.ts';
+
+/** What trials of a sweep may start from. */
+export function initsOf({ base, search }: Sweep): readonly unknown[] {
+  const { init } = base as { readonly init?: unknown };
+  const chosen = search.parameters.init as { readonly choices?: readonly unknown[] } | undefined;
+  return [init, ...(chosen?.choices ?? [])];
+}
+
+type Models = Pick<JobStore, 'models'>;
+
+/**
+ * A job whose `init` names the version that an alias points to now: it begins with the same weights whenever it does.
+ * @throws KasaneError JOB_INVALID when there is no such model
+ */
+export function pinned<Spec extends { readonly init?: unknown }>(spec: Spec, { models }: Models): Spec {
+  const { init } = spec;
+  if (typeof init !== 'string' || !modelName(init)) return spec;
+  return { ...spec, init: pinnedName(init, models) };
+}
+
+/** The same of a sweep, and of what it chooses from. @throws KasaneError JOB_INVALID */
+export function pinnedSweep(sweep: Sweep, store: Models): Sweep {
+  const { base, search } = sweep;
+  const init = search.parameters.init as { readonly choices?: readonly unknown[] } | undefined;
+  const choices = init?.choices?.map((choice) =>
+    typeof choice === 'string' && modelName(choice) ? pinnedName(choice, store.models) : choice,
+  );
+  const parameters = choices ? { ...search.parameters, init: { ...init, choices } } : search.parameters;
+  return {
+    ...sweep,
+    base: pinned(base as { readonly init?: unknown }, store) as Sweep['base'],
+    search: { ...search, parameters } as Sweep['search'],
+  };
+}
+
+function pinnedName(name: string, models: ModelStore): string {
+  try {
+    return nameOf(models.require(name));
+  } catch (cause) {
+    throw new KasaneError('JOB_INVALID', `init: ${messageOf(cause)}`, { cause });
+  }
+}
