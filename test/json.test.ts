@@ -155,6 +155,7 @@ describe('what is printed is what the help says', () => {
       kasane('version'),
     ]);
     await kasane('find-lr', job('rising', 1), '--steps', '20', '--workers', '1');
+    await kasane('find-batch', job('rising', 1), ...['--from', '20', '--to', '40', '--seconds', '0.2']);
     const [[packed]] = await Promise.all([
       kasane('data pack', 'made.yaml', 'packed'),
       kasane('models', 'mnist-cnn'),

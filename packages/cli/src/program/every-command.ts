@@ -8,6 +8,7 @@ import { addData } from '../commands/data/command.ts';
 import { addDoctor } from '../commands/doctor/command.ts';
 import { addEval } from '../commands/eval/command.ts';
 import { addExport } from '../commands/export/command.ts';
+import { addFindBatch } from '../commands/find-batch/command.ts';
 import { addFindLr } from '../commands/find-lr/command.ts';
 import { addInit } from '../commands/init/command.ts';
 import {
@@ -43,6 +44,7 @@ export async function everyCommand(called?: string): Promise<Command> {
   addTrain();
   addSweep();
   addFindLr();
+  addFindBatch();
   addDoctor();
   addVersion();
   addSchema();

@@ -1,0 +1,43 @@
+/** The command `kasane find-batch`, which measures batch sizes. Loads nothing heavy. */
+import { availableParallelism } from 'node:os';
+import { integer, positive } from '../../program/options.ts';
+import { backend, command, dataPath, gpuStorage, help, logLevel, redis } from '../../program/program.ts';
+
+export function addFindBatch(): void {
+  command('find-batch <job>', 'suggest a batch size: the speed and limit of batches, on a local cluster')
+    .option(
+      '--from <n>',
+      'first batch size; each next one is twice as large (default: one sample per shard)',
+      integer(1),
+    )
+    .option('--to <n>', 'last batch size (default: until memory or data end, or the speed does)', integer(1))
+    .option('--seconds <n>', 'time to measure each batch size', positive(), 3)
+    .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
+    .option('--slots <n>', 'compute threads per worker', integer(1, 256), 1)
+    .addOption(backend())
+    .addOption(gpuStorage())
+    .addOption(dataPath())
+    .addOption(redis())
+    .option('--json', 'print one JSON object at the end')
+    .addOption(logLevel('error'))
+    .addHelpText(
+      'after',
+      help(
+        ['kasane find-batch job.yaml', 'kasane find-batch mnist-cnn --from 32 --to 4096 --seconds 10'],
+        [
+          '{ name, suggestion, fastest, largest, limit, shards, sizes: [{ batch, shardSamples, samplesPerSecond, stepMs, computeMs, steps }] }',
+          'largest: the largest batch that fits (null if no limit was met); limit: why no larger one was measured',
+        ],
+      ),
+    )
+    .action(async (jobOrPreset, options) => {
+      const job = await (await import('./batch-job.ts')).batchJob(jobOrPreset, options);
+      const { withWorkers } = await import('../train/worker-processes.ts');
+      const { workers, slots, backend, gpuStorage, logLevel } = options;
+      (await import('../../process/open-files.ts')).requireOpenFiles(workers);
+      (await import('../../process/file-size.ts')).requireFileSize();
+      await withWorkers(workers, { slots, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./find-batch.ts')).findBatch(job, options, forked),
+      );
+    });
+}
