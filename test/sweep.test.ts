@@ -126,6 +126,21 @@ describe('the same trials, winner and weights', { timeout: 240_000 }, () => {
   });
 });
 
+it('the same with brackets, for one worker and for three', { timeout: 240_000 }, async () => {
+  const halving = { eta: 2, minEpochs: 1, brackets: 3 };
+  const results = [];
+  for (const workers of [1, 3]) {
+    await using some = await clusterOf(workers);
+    const { id } = await some.client.submitSweep(file({ halving, trials: 7 }));
+    results.push(await resultOf(some.client, await ended(some.client, id)));
+  }
+  expect(results[1]).toEqual(results[0]);
+  // The third bracket trains to the end whatever comes of it.
+  expect(
+    results[0]!.trials.filter(({ state }) => state === TrialState.TRIAL_STATE_SUCCEEDED).length,
+  ).toBeGreaterThan(1);
+});
+
 describe('what people do meanwhile', { timeout: 120_000 }, () => {
   const own = new CleanUp();
   const cluster = new TestCluster(own);

@@ -285,6 +285,11 @@ const refused: readonly (readonly [what: string, text: string, message: string])
     'my.yaml:5: search.halving.minEpochs: 9, and training.epochs is 9; expected fewer epochs, or remove halving',
   ],
   [
+    'more brackets than comparisons',
+    head('halving: { brackets: 4 }\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:5: search.halving.brackets: 4, but a first comparison can be after 1, 3 or 9 epochs only; expected at most 3',
+  ],
+  [
     'an unknown key',
     param('training.lerningRate: { uniform: [0.1, 1] }'),
     "my.yaml:6: training.lerningRate: unknown key; did you mean 'learningRate'? Available: epochs, batch, shards, accumulate, seed, learningRate, optimizer, schedule, clipNorm, ema, freeze, stopEarly, skipNotFinite, memory, math (in the trial with training.lerningRate: 0.1)",

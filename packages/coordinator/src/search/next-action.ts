@@ -6,9 +6,10 @@
  * nothing to do, the next one is looked at, and so on. So the list of actions is a function of the outcomes alone, and nobody waits
  * but for trials that are slower than others.
  */
+import { bracketsOf, rungsOf } from '@kasane/protocol/internal/job/search-rungs';
 import type { SearchSpec } from '@kasane/protocol/internal/job/search-schema';
 import { type Action, type DecidedAction, trialsOf } from './actions.ts';
-import { lastPromotion, promotion, rungsOf } from './halving.ts';
+import { lastPromotion, promotion } from './halving.ts';
 import { samplerOf } from './samplers.ts';
 
 /**
@@ -75,7 +76,7 @@ function decideFrom(
   const trial = trials.length;
   if (trial < search.trials) {
     const assignment = samplerOf(search).sample(search, trial, trials);
-    return { kind: 'start', trial, assignment, epochs: rungs[0]! };
+    return { kind: 'start', trial, assignment, epochs: rungs[bracketsOf(search, rungs, trial + 1)[trial]!]! };
   }
   const isOver = actions.every(
     ({ outcome }, index) => outcome !== undefined && (visible?.has(index) ?? true),

@@ -34,6 +34,7 @@ const samplers = ['grid', 'random', 'sobol', 'tpe', 'evolution'] as const;
 const cases = samplers.flatMap((sampler) => [
   { ...search, sampler, trials: sampler === 'grid' ? 36 : 24 },
   { ...search, sampler, trials: sampler === 'grid' ? 36 : 24, halving },
+  { ...search, sampler, trials: sampler === 'grid' ? 36 : 24, halving: { ...halving, brackets: 3 } },
 ]);
 
 describe.each(cases)('$sampler, halving $halving', (each) => {
@@ -188,6 +189,52 @@ describe('halving', () => {
     const actions = sweep(4, () => 'failed');
     expect(actions).toHaveLength(4);
     expect(ranking(search, actions).every(({ failed }) => failed)).toBe(true);
+  });
+});
+
+describe('brackets', () => {
+  const rungs = [1, 3, 9];
+  const hyperband = { ...search, atOnce: 1, halving: { ...halving, brackets: 3 } };
+  const startsOf = (trials: number) =>
+    runSweep({ ...hyperband, trials }, 9, ({ number }) => number).actions.flatMap(({ kind, epochs }) =>
+      kind === 'start' ? [epochs] : [],
+    );
+
+  it('begin on a rung each, with as many trials as Hyperband has, which take turns', () => {
+    const counts = (starts: readonly number[]) =>
+      rungs.map((rung) => starts.filter((each) => each === rung).length);
+    // 9, 5 and 3, as in the paper's table for a factor of 3.
+    expect(counts(startsOf(17))).toEqual([9, 5, 3]);
+    expect(counts(startsOf(170))).toEqual([90, 50, 30]);
+    for (let trials = 1; trials < 17; trials++)
+      for (const [bracket, count] of counts(startsOf(trials)).entries())
+        expect(Math.abs(count - ([9, 5, 3][bracket]! * trials) / 17)).toBeLessThanOrEqual(1);
+    // More trials do not change those before them.
+    expect(startsOf(40).slice(0, 20)).toEqual(startsOf(20));
+  });
+
+  it('compare trials among themselves: one that learns late is trained further where it begins late', () => {
+    // After one epoch it looks worse the better it is in the end.
+    const late: Outcome = ({ number }, epochs) => (epochs === 1 ? 100 - number : number);
+    const one = { ...hyperband, trials: 34 };
+    const { actions } = runSweep(one, 9, late);
+    const halved = runSweep({ ...one, halving }, 9, late).actions;
+    const [best, halvedBest] = [ranking(one, actions)[0]!, ranking(one, halved)[0]!];
+    expect(best.epochs).toBe(9);
+    expect(best.value).toBeLessThan(halvedBest.value!);
+    // Each bracket's promoted trials are among the best of their own.
+    const first = new Map(
+      actions.flatMap(({ kind, trial, epochs }) => (kind === 'start' ? [[trial, epochs]] : [])),
+    );
+    const promoted = actions.filter(({ kind, epochs }) => kind === 'promote' && epochs === 9);
+    expect(new Set(promoted.map(({ trial }) => first.get(trial)))).toEqual(new Set([1, 3]));
+  });
+
+  it('one of them is no other search than none', () => {
+    const one = { ...search, halving };
+    expect(runSweep({ ...one, halving: { ...halving, brackets: 1 } }, 9, outcomeOf)).toEqual(
+      runSweep(one, 9, outcomeOf),
+    );
   });
 });
 

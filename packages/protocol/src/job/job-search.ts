@@ -15,6 +15,7 @@ import {
   type Refuse,
   trialsOf,
 } from './search-checks.ts';
+import { rungsOf } from './search-rungs.ts';
 import {
   type Assignment,
   type Json,
@@ -88,8 +89,19 @@ export function checkSweep(value: unknown, locate: Locate = () => 'sweep'): Swee
       ['halving', 'minEpochs'],
       `${search.halving.minEpochs}, and training.epochs is ${epochs}; expected fewer epochs, or remove halving`,
     );
+  const rungs = rungsOf(search, epochs);
+  const { brackets = 1 } = search.halving ?? {};
+  if (brackets > rungs.length)
+    throw refuse(
+      ['halving', 'brackets'],
+      `${brackets}, but a first comparison can be after ${inWords(rungs)} epochs only; expected at most ${rungs.length}`,
+    );
   return { name: spec.name, search, base, epochs };
 }
+
+/** 1, 3 or 9 */
+const inWords = (numbers: readonly number[]): string =>
+  numbers.length < 2 ? numbers.join() : `${numbers.slice(0, -1).join(', ')} or ${numbers.at(-1)}`;
 
 /** The job of a trial, not checked: the base with the values of the assignment. @throws KasaneError JOB_INVALID */
 export function jobOfTrial(base: Fields, assignment: Assignment): Fields {

@@ -19,6 +19,7 @@ export const SWEEP_TRIALS = 10_000;
 export const SWEEP_PARAMETERS = 64;
 const CHOICES = 100;
 const AT_ONCE = 64;
+const BRACKETS = 16;
 export const DEFAULT_TRIALS = 30;
 
 const json = z.unknown() as z.ZodType<Json>;
@@ -141,6 +142,14 @@ export const searchSchema = z
           .positive()
           .default(1)
           .describe('Epochs after which trials are compared for the first time.'),
+        brackets: z
+          .int()
+          .positive()
+          .max(BRACKETS)
+          .optional()
+          .describe(
+            'Groups of trials that are compared among themselves: the first after minEpochs, the next for the first time after eta times as many, and so on (Hyperband). For metrics of which the first epochs say little. Default: 1.',
+          ),
       })
       .optional()
       .describe(
