@@ -1,5 +1,7 @@
 /** The metrics of a test beside the one of its objective: what they are called, and which a job has. */
+
 import type { ObjectiveName } from './objective.ts';
+import { percentText } from './percent.ts';
 
 /** How a metric reads: which values are better, and whether it is a part of something, which is shown as a percentage. */
 interface TestMetricForm {
@@ -43,4 +45,4 @@ export function testMetricsOf(objective: ObjectiveName, outputs: number): readon
 
 /** For people: 98.23 %, or four digits of what is no fraction. */
 export const testMetricText = (name: TestMetricName, value: number): string =>
-  testMetricForms[name].isFraction ? `${(100 * value).toFixed(2)} %` : value.toPrecision(4);
+  testMetricForms[name].isFraction ? percentText(value) : value.toPrecision(4);

@@ -4,10 +4,10 @@ import { JobState, type Reason } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { isAccuracy, jobRecord } from '@kasane/protocol/internal/job/job-record';
 import { isPassing } from '@kasane/protocol/reasons';
+import { percentText } from '@kasane/tensor/internal/percent';
 import { moment, table } from './table.ts';
 
-export const percent = (fraction: number | null) =>
-  fraction === null ? '-' : `${(100 * fraction).toFixed(2)} %`;
+export const percent = (fraction: number | null) => (fraction === null ? '-' : percentText(fraction));
 
 /** The metric of a job, for people: 98.23 %, or 0.1234 where it is an error. */
 export function formatMetric(job: Pick<Job, 'metricKind'>, value: number | null | undefined): string {

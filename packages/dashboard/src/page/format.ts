@@ -1,5 +1,6 @@
 /** Numbers and states as the page writes them. */
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { percentText } from '@kasane/tensor/internal/percent';
 
 export const QUEUED = 1;
 export const RUNNING = 2;
@@ -20,7 +21,7 @@ export const hasEnded = (state: number): boolean => state >= SUCCEEDED && state 
 export const stateClass = (state: number): string =>
   ['', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused'][state] ?? '';
 
-export const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;
+export const percent = percentText;
 export const wholePercent = (fraction: number): string => `${Math.round(100 * fraction)} %`;
 /** A part far below 1, to the next power of ten: 1/10,000. */
 export const part = (fraction: number): string =>

@@ -1,5 +1,6 @@
 /** Draw a digit, drop an image or take a test sample, and see what the newest checkpoint makes of it, computed in this page. */
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { softmax } from '@kasane/tensor/internal/probabilities';
 import { fill, h } from './dom.ts';
 import { DrawingPad } from './drawing-pad.ts';
 import { grouped, percent, small } from './format.ts';
@@ -10,7 +11,6 @@ import {
   sampleOfDrawing,
   sampleOfImage,
 } from './image-input.ts';
-import { softmax } from './network-math.ts';
 import { Newest } from './newest.ts';
 import { type Picture, pictureGrid } from './pictures.ts';
 import type { Samples } from './remote.ts';

@@ -4,6 +4,7 @@
  * dashboard's page loads this file, too.
  */
 import { counted } from '@kasane/tensor/internal/counted';
+import { percentText } from '@kasane/tensor/internal/percent';
 import type { Event as EventMessage } from '../gen/kasane/v1/jobs.ts';
 import { type Form, fits, readArgs, type ValueOf } from './forms.ts';
 import { type Reason, saidInJapanese } from './reasons.ts';
@@ -31,7 +32,7 @@ export type Measured = number | null;
 export const lossText = (loss: Measured): string => loss?.toFixed(4) ?? 'NaN';
 /** A metric, for people: 98.23 %, or 0.1234 where it is an error. */
 export const metricText = (kind: 'fraction' | 'error', metric: Measured): string =>
-  metric === null ? 'NaN' : kind === 'fraction' ? `${(100 * metric).toFixed(2)} %` : metric.toPrecision(4);
+  metric === null ? 'NaN' : kind === 'fraction' ? percentText(metric) : metric.toPrecision(4);
 
 const stepsText = (first: number, last: number) =>
   first === last ? `step ${first}` : `steps ${first} to ${last}`;

@@ -5,7 +5,77 @@
 import type * as z from '../gen/zod.js';
 import type { jobSchema } from './job.ts';
 
-export const jobPresets: Readonly<Record<string, z.input<typeof jobSchema>>> = {
+type JobFile = z.input<typeof jobSchema>;
+
+/** Photographs at the size that networks for ImageNet take. */
+const largePhotos: JobFile['data'] = {
+  format: 'imagefolder',
+  path: 'data/cifar10',
+  size: 224,
+  augment: [{ type: 'flip' }],
+};
+const smallPhotos: JobFile['data'] = {
+  format: 'imagefolder',
+  path: 'data/cifar10',
+  size: 32,
+  augment: [{ type: 'crop' }, { type: 'flip' }],
+};
+const nesterov = { type: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.0005 } as const;
+const ofSmallPhotos: JobFile['training'] = {
+  epochs: 10,
+  batch: 128,
+  shards: 2,
+  learningRate: 0.1,
+  optimizer: nesterov,
+  schedule: { type: 'one-cycle' },
+};
+const ofLargePhotos = (learningRate: number): JobFile['training'] => ({
+  epochs: 3,
+  batch: 16,
+  shards: 2,
+  learningRate,
+  optimizer: nesterov,
+  schedule: { type: 'one-cycle' },
+});
+
+const novel: JobFile['data'] = {
+  format: 'text',
+  path: 'data/moby-dick.txt',
+  tokenizer: 'character',
+  context: 64,
+};
+/** Of a transformer over its characters. */
+const small = { tokens: 96, context: 64, width: 96, depth: 3, heads: 4, dropout: 0.05 };
+const ofNovel = (learningRate: number, warmupSteps: number): JobFile['training'] => ({
+  epochs: 3,
+  batch: 32,
+  shards: 2,
+  learningRate,
+  optimizer: { type: 'adamw', weightDecay: 0.05, decayBiasAndNorm: false },
+  schedule: { type: 'cosine', warmupSteps },
+  clipNorm: 1,
+});
+
+const mail: JobFile['data'] = {
+  format: 'text',
+  path: 'data/mail.csv',
+  tokenizer: 'bpe',
+  vocabulary: 2048,
+  context: 100,
+};
+/** Of a recurrent network over its texts. */
+const reader = { tokens: 2048, context: 100, embed: 64, units: 64, dropout: 0.3 };
+const ofMail: JobFile['training'] = {
+  epochs: 6,
+  batch: 64,
+  shards: 2,
+  learningRate: 0.003,
+  optimizer: { type: 'adamw', weightDecay: 0.01 },
+  schedule: { type: 'cosine', warmupSteps: 50 },
+  clipNorm: 1,
+};
+
+export const jobPresets: Readonly<Record<string, JobFile>> = {
   'mnist-mlp': {
     name: 'mnist-mlp',
     model: { preset: 'mnist-mlp' },
@@ -57,7 +127,7 @@ export const jobPresets: Readonly<Record<string, z.input<typeof jobSchema>>> = {
   'cnn-224': {
     name: 'cnn-224',
     model: { preset: 'cnn-224', classes: 10 },
-    data: { format: 'imagefolder', path: 'data/cifar10', size: 224, augment: [{ type: 'flip' }] },
+    data: largePhotos,
     training: {
       epochs: 3,
       batch: 16,
@@ -71,7 +141,7 @@ export const jobPresets: Readonly<Record<string, z.input<typeof jobSchema>>> = {
   alexnet: {
     name: 'alexnet',
     model: { preset: 'alexnet', classes: 10 },
-    data: { format: 'imagefolder', path: 'data/cifar10', size: 224, augment: [{ type: 'flip' }] },
+    data: largePhotos,
     training: {
       epochs: 3,
       batch: 32,
@@ -85,193 +155,85 @@ export const jobPresets: Readonly<Record<string, z.input<typeof jobSchema>>> = {
   'vgg-11': {
     name: 'vgg-11',
     model: { preset: 'vgg-11', classes: 10, norm: true },
-    data: { format: 'imagefolder', path: 'data/cifar10', size: 224, augment: [{ type: 'flip' }] },
-    training: {
-      epochs: 3,
-      batch: 16,
-      shards: 2,
-      learningRate: 0.01,
-      optimizer: { type: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.0005 },
-      schedule: { type: 'one-cycle' },
-    },
+    data: largePhotos,
+    training: ofLargePhotos(0.01),
     evaluation: { shardSamples: 16 },
   },
   'vgg-16': {
     name: 'vgg-16',
     model: { preset: 'vgg-16', classes: 10, norm: true },
-    data: { format: 'imagefolder', path: 'data/cifar10', size: 224, augment: [{ type: 'flip' }] },
-    training: {
-      epochs: 3,
-      batch: 16,
-      shards: 2,
-      learningRate: 0.01,
-      optimizer: { type: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.0005 },
-      schedule: { type: 'one-cycle' },
-    },
+    data: largePhotos,
+    training: ofLargePhotos(0.01),
     evaluation: { shardSamples: 16 },
   },
   'resnet-18': {
     name: 'resnet-18',
     model: { preset: 'resnet-18', classes: 10, stem: 'cifar' },
-    data: {
-      format: 'imagefolder',
-      path: 'data/cifar10',
-      size: 32,
-      augment: [{ type: 'crop' }, { type: 'flip' }],
-    },
-    training: {
-      epochs: 10,
-      batch: 128,
-      shards: 2,
-      learningRate: 0.1,
-      optimizer: { type: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.0005 },
-      schedule: { type: 'one-cycle' },
-    },
+    data: smallPhotos,
+    training: ofSmallPhotos,
     evaluation: { shardSamples: 128 },
   },
   'resnet-34': {
     name: 'resnet-34',
     model: { preset: 'resnet-34', classes: 10, stem: 'cifar' },
-    data: {
-      format: 'imagefolder',
-      path: 'data/cifar10',
-      size: 32,
-      augment: [{ type: 'crop' }, { type: 'flip' }],
-    },
-    training: {
-      epochs: 10,
-      batch: 128,
-      shards: 2,
-      learningRate: 0.1,
-      optimizer: { type: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.0005 },
-      schedule: { type: 'one-cycle' },
-    },
+    data: smallPhotos,
+    training: ofSmallPhotos,
     evaluation: { shardSamples: 128 },
   },
   'resnet-50': {
     name: 'resnet-50',
     model: { preset: 'resnet-50', classes: 10 },
-    data: { format: 'imagefolder', path: 'data/cifar10', size: 224, augment: [{ type: 'flip' }] },
-    training: {
-      epochs: 3,
-      batch: 16,
-      shards: 2,
-      learningRate: 0.02,
-      optimizer: { type: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.0005 },
-      schedule: { type: 'one-cycle' },
-    },
+    data: largePhotos,
+    training: ofLargePhotos(0.02),
     evaluation: { shardSamples: 16 },
   },
   'resnet-101': {
     name: 'resnet-101',
     model: { preset: 'resnet-101', classes: 10 },
-    data: { format: 'imagefolder', path: 'data/cifar10', size: 224, augment: [{ type: 'flip' }] },
-    training: {
-      epochs: 3,
-      batch: 16,
-      shards: 2,
-      learningRate: 0.02,
-      optimizer: { type: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.0005 },
-      schedule: { type: 'one-cycle' },
-    },
+    data: largePhotos,
+    training: ofLargePhotos(0.02),
     evaluation: { shardSamples: 16 },
   },
   'resnet-152': {
     name: 'resnet-152',
     model: { preset: 'resnet-152', classes: 10 },
-    data: { format: 'imagefolder', path: 'data/cifar10', size: 224, augment: [{ type: 'flip' }] },
-    training: {
-      epochs: 3,
-      batch: 16,
-      shards: 2,
-      learningRate: 0.02,
-      optimizer: { type: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.0005 },
-      schedule: { type: 'one-cycle' },
-    },
+    data: largePhotos,
+    training: ofLargePhotos(0.02),
     evaluation: { shardSamples: 16 },
   },
   gpt: {
     name: 'gpt',
-    model: { preset: 'gpt', tokens: 96, context: 64, width: 96, depth: 3, heads: 4, dropout: 0.05 },
-    data: { format: 'text', path: 'data/moby-dick.txt', tokenizer: 'character', context: 64 },
-    training: {
-      epochs: 3,
-      batch: 32,
-      shards: 2,
-      learningRate: 0.003,
-      optimizer: { type: 'adamw', weightDecay: 0.05, decayBiasAndNorm: false },
-      schedule: { type: 'cosine', warmupSteps: 50 },
-      clipNorm: 1,
-    },
+    model: { preset: 'gpt', ...small },
+    data: novel,
+    training: ofNovel(0.003, 50),
     evaluation: { shardSamples: 32 },
   },
   llama: {
     name: 'llama',
-    model: {
-      preset: 'llama',
-      tokens: 96,
-      context: 64,
-      width: 96,
-      depth: 3,
-      heads: 4,
-      keyValueHeads: 2,
-      dropout: 0.05,
-    },
-    data: { format: 'text', path: 'data/moby-dick.txt', tokenizer: 'character', context: 64 },
-    training: {
-      epochs: 3,
-      batch: 32,
-      shards: 2,
-      learningRate: 0.003,
-      optimizer: { type: 'adamw', weightDecay: 0.05, decayBiasAndNorm: false },
-      schedule: { type: 'cosine', warmupSteps: 50 },
-      clipNorm: 1,
-    },
+    model: { preset: 'llama', ...small, keyValueHeads: 2 },
+    data: novel,
+    training: ofNovel(0.003, 50),
     evaluation: { shardSamples: 32 },
   },
   bert: {
     name: 'bert',
-    model: { preset: 'bert', tokens: 96, context: 64, width: 96, depth: 3, heads: 4, dropout: 0.05 },
-    data: { format: 'text', path: 'data/moby-dick.txt', tokenizer: 'character', context: 64 },
-    training: {
-      epochs: 3,
-      batch: 32,
-      shards: 2,
-      learningRate: 0.002,
-      optimizer: { type: 'adamw', weightDecay: 0.05, decayBiasAndNorm: false },
-      schedule: { type: 'cosine', warmupSteps: 100 },
-      clipNorm: 1,
-    },
+    model: { preset: 'bert', ...small },
+    data: novel,
+    training: ofNovel(0.002, 100),
     evaluation: { shardSamples: 32 },
   },
   'lstm-text': {
     name: 'lstm-text',
-    model: { preset: 'lstm-text', tokens: 2048, context: 100, embed: 64, units: 64, dropout: 0.3 },
-    data: { format: 'text', path: 'data/mail.csv', tokenizer: 'bpe', vocabulary: 2048, context: 100 },
-    training: {
-      epochs: 6,
-      batch: 64,
-      shards: 2,
-      learningRate: 0.003,
-      optimizer: { type: 'adamw', weightDecay: 0.01 },
-      schedule: { type: 'cosine', warmupSteps: 50 },
-      clipNorm: 1,
-    },
+    model: { preset: 'lstm-text', ...reader },
+    data: mail,
+    training: ofMail,
     evaluation: { shardSamples: 64 },
   },
   'gru-text': {
     name: 'gru-text',
-    model: { preset: 'gru-text', tokens: 2048, context: 100, embed: 64, units: 64, dropout: 0.3 },
-    data: { format: 'text', path: 'data/mail.csv', tokenizer: 'bpe', vocabulary: 2048, context: 100 },
-    training: {
-      epochs: 6,
-      batch: 64,
-      shards: 2,
-      learningRate: 0.003,
-      optimizer: { type: 'adamw', weightDecay: 0.01 },
-      schedule: { type: 'cosine', warmupSteps: 50 },
-      clipNorm: 1,
-    },
+    model: { preset: 'gru-text', ...reader },
+    data: mail,
+    training: ofMail,
     evaluation: { shardSamples: 64 },
   },
   'lstm-forecast': {

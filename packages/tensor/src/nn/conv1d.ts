@@ -7,47 +7,22 @@ import { formatShape } from '../shape.ts';
 import { convolve, requireGroups, windowedExtents } from './convolution.ts';
 import { weightInitializer } from './initializers.ts';
 import { defineLayer, LayerError, type OptionValues, type ParameterPlan } from './layer.ts';
-
-const MOST = 4096;
+import { bias, dilationOf, filters, groups, noneOrMore, strideOf, windowLength } from './window-options.ts';
 
 const options = {
-  filters: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Number of output channels.' },
-  size: { kind: 'integer', minimum: 1, maximum: MOST, describe: 'Steps in the window.' },
-  stride: {
-    kind: 'integer',
-    minimum: 1,
-    maximum: MOST,
-    default: 1,
-    describe: 'Distance from one window to the next.',
-  },
-  padding: {
-    kind: 'integer',
-    minimum: 0,
-    maximum: MOST,
-    default: 0,
-    describe: 'Steps of zeros before and behind. Half the window size keeps the length.',
-  },
-  dilation: {
-    kind: 'integer',
-    minimum: 1,
-    maximum: MOST,
-    default: 1,
-    describe: 'Distance from one element of a window to the next.',
-  },
-  groups: {
-    kind: 'integer',
-    minimum: 1,
-    maximum: 65536,
-    default: 1,
-    describe: 'Groups of channels that are convolved separately; one per channel is a depthwise convolution.',
-  },
+  filters,
+  size: windowLength,
+  stride: strideOf('integer'),
+  padding: noneOrMore('integer', 'Steps of zeros before and behind. Half the window size keeps the length.'),
+  dilation: dilationOf('integer'),
+  groups,
   causal: {
     kind: 'boolean',
     default: false,
     describe:
       'Whether a step sees only itself and earlier steps: zeros come before the sequence alone, as many as keep its length.',
   },
-  bias: { kind: 'boolean', default: true, describe: 'Whether to add a trained bias.' },
+  bias,
 } as const;
 
 /** Zeros before and behind the sequence. */

@@ -5,35 +5,21 @@ import { convTranspose2d, transposedExtents } from './convolution.ts';
 import { imageOf } from './image.ts';
 import { weightInitializer } from './initializers.ts';
 import { defineLayer, LayerError, type OptionValues, type ParameterPlan, pairOf } from './layer.ts';
-
-const MOST = 4096;
+import { bias, filters, noneOrMore, strideOf, windowSize } from './window-options.ts';
 
 const options = {
-  filters: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Number of output channels.' },
-  size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Height and width of the window.' },
-  stride: {
-    kind: 'pair',
-    minimum: 1,
-    maximum: MOST,
-    default: 1,
-    describe: 'Distance in the output from one window to the next: how many times larger the image gets.',
-  },
-  padding: {
-    kind: 'pair',
-    minimum: 0,
-    maximum: MOST,
-    default: 0,
-    describe: 'Rows cut off above and below, columns left and right; less than the size.',
-  },
-  outputPadding: {
-    kind: 'pair',
-    minimum: 0,
-    maximum: MOST,
-    default: 0,
-    describe:
-      'Further rows below and columns at the right; less than the stride. With stride 2, size 3 and padding 1, 1 makes an image twice as large.',
-  },
-  bias: { kind: 'boolean', default: true, describe: 'Whether to add a trained bias.' },
+  filters,
+  size: windowSize,
+  stride: strideOf(
+    'pair',
+    'Distance in the output from one window to the next: how many times larger the image gets.',
+  ),
+  padding: noneOrMore('pair', 'Rows cut off above and below, columns left and right; less than the size.'),
+  outputPadding: noneOrMore(
+    'pair',
+    'Further rows below and columns at the right; less than the stride. With stride 2, size 3 and padding 1, 1 makes an image twice as large.',
+  ),
+  bias,
 } as const;
 
 const geometry = (own: OptionValues<typeof options>) => ({

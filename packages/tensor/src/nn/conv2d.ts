@@ -5,8 +5,7 @@ import { convolve, requireGroups, windowedExtents } from './convolution.ts';
 import { imageOf } from './image.ts';
 import { weightInitializer } from './initializers.ts';
 import { defineLayer, LayerError, type ParameterPlan, pairOf } from './layer.ts';
-
-const MOST = 4096;
+import { bias, dilationOf, filters, groups, noneOrMore, strideOf, windowSize } from './window-options.ts';
 
 export const conv2d = defineLayer({
   type: 'conv2d',
@@ -27,39 +26,16 @@ export const conv2d = defineLayer({
     },
   },
   options: {
-    filters: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Number of output channels.' },
-    size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Height and width of the window.' },
-    stride: {
-      kind: 'pair',
-      minimum: 1,
-      maximum: MOST,
-      default: 1,
-      describe: 'Distance from one window to the next.',
-    },
-    padding: {
-      kind: 'pair',
-      minimum: 0,
-      maximum: MOST,
-      default: 0,
-      describe:
-        'Rows of zeros above and below, columns left and right. Half the window size keeps the image size.',
-    },
-    dilation: {
-      kind: 'pair',
-      minimum: 1,
-      maximum: MOST,
-      default: 1,
-      describe: 'Distance from one element of a window to the next.',
-    },
-    groups: {
-      kind: 'integer',
-      minimum: 1,
-      maximum: 65536,
-      default: 1,
-      describe:
-        'Groups of channels that are convolved separately; one per channel is a depthwise convolution.',
-    },
-    bias: { kind: 'boolean', default: true, describe: 'Whether to add a trained bias.' },
+    filters,
+    size: windowSize,
+    stride: strideOf('pair'),
+    padding: noneOrMore(
+      'pair',
+      'Rows of zeros above and below, columns left and right. Half the window size keeps the image size.',
+    ),
+    dilation: dilationOf('pair'),
+    groups,
+    bias,
   },
   plan: (input, options, { followedBy }) => {
     const { filters, groups, bias } = options;

@@ -12,8 +12,7 @@ import {
 } from './convolution.ts';
 import { imageOf } from './image.ts';
 import { defineLayer, type LayerAbout, LayerError, type LayerType, pairOf } from './layer.ts';
-
-const MOST = 4096;
+import { noneOrMore, windowSize } from './window-options.ts';
 
 const poolLayer = <const T extends string>(
   type: T,
@@ -36,22 +35,12 @@ const poolLayer = <const T extends string>(
       },
     },
     options: {
-      size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Height and width of the window.' },
-      stride: {
-        kind: 'pair',
-        minimum: 0,
-        maximum: MOST,
-        default: 0,
-        describe:
-          'Distance from one window to the next; 0 means the size of the window, so that windows do not overlap.',
-      },
-      padding: {
-        kind: 'pair',
-        minimum: 0,
-        maximum: MOST,
-        default: 0,
-        describe: 'Rows above and below, columns left and right; at most half the size.',
-      },
+      size: windowSize,
+      stride: noneOrMore(
+        'pair',
+        'Distance from one window to the next; 0 means the size of the window, so that windows do not overlap.',
+      ),
+      padding: noneOrMore('pair', 'Rows above and below, columns left and right; at most half the size.'),
     },
     plan: (input, options) => {
       const [rows, columns, channels] = imageOf(input);

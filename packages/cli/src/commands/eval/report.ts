@@ -2,6 +2,7 @@
 import { classNamesOf, type Preparation } from '@kasane/data/dataset';
 import type { Job } from '@kasane/protocol/job';
 import { rocAuc } from '@kasane/tensor/internal/nn/metrics';
+import { softmax } from '@kasane/tensor/internal/probabilities';
 import {
   type ClassScores,
   confusionOf,
@@ -11,7 +12,6 @@ import {
 } from '@kasane/tensor/internal/tally';
 import type { TestMetrics } from '@kasane/tensor/internal/test-metrics';
 import { sizeOf } from '@kasane/tensor/shape';
-import { softmax } from '../../model/probabilities.ts';
 import { csvLine } from '../../render/csv.ts';
 import { percent } from '../../render/job.ts';
 import { table } from '../../render/table.ts';

@@ -1,6 +1,6 @@
 /** What a model's scores mean, for programs (a record) and for people (a line). */
 import type { NumberEncoding } from '@kasane/data/table';
-import { softmax } from '../../model/probabilities.ts';
+import { softmax } from '@kasane/tensor/internal/probabilities';
 import type { Trained } from '../../model/trained.ts';
 import { percent } from '../../render/job.ts';
 import type { ReadInput } from './inputs.ts';

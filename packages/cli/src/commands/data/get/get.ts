@@ -54,22 +54,22 @@ export async function get(name: string | undefined, options: GetCommand): Promis
 /** Writes a dataset that needs no download, where it is missing. @returns whether it is there now */
 export function writeSmall(name: DatasetName, place: string): boolean {
   const { from }: Dataset = datasets[name];
-  if (!('text' in from)) return existsSync(place);
+  if (from === 'computed' || !('text' in from)) return existsSync(place);
   if (!existsSync(place)) writing(place, () => writeFile(from.text, place));
   return true;
 }
 
 async function write(name: DatasetName, place: string, options: GetCommand): Promise<void> {
   const { from }: Dataset = datasets[name];
-  if ('text' in from) {
-    writeSmall(name, place);
-    return;
-  }
-  if ('made' in from) {
+  if (from === 'computed') {
     const { learnFiles } = await import('./learn.ts');
     await writeFolder(place, (put) => {
       for (const [file, content] of learnFiles()) put(file, content);
     });
+    return;
+  }
+  if ('text' in from) {
+    writeSmall(name, place);
     return;
   }
   const chosen = { classes: await classesOf(options.classes), perClass: options.perClass };
