@@ -16,7 +16,7 @@ const HELD_MS = 12_000;
 /** The loop stood for 5 to 10 s where it waited for SQLite itself. */
 const STANDS_MS = 3_000;
 
-const isLocked = /could not be written: another program has locked the database since \d\d:\d\d:\d\d/;
+const isLocked = /could not be written: the database has been locked by another program since \d\d:\d\d:\d\d/;
 
 /** Holds the write lock on a database. @returns what lets it go */
 function holdLock(path: string): () => void {

@@ -136,7 +136,7 @@ it('a disk that hangs is told of while it does, also where nothing is written an
     await vi.advanceTimersByTimeAsync(11_000);
     expect(disk.why).toEqual({ code: 'disk-silent', args: { of: 'j', since: '12:03:05' } });
     expect(sentenceOf(disk.why!)).toBe(
-      "the coordinator's disk has not finished a write since 12:03:05; check that disk",
+      "the coordinator's disk has not finished a write since 12:03:05; check the disk",
     );
     end();
     await heard;

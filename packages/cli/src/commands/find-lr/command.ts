@@ -7,10 +7,13 @@ import { backend, command, dataPath, gpuStorage, help, logLevel, redis } from '.
 const MOST_STEPS = 1000;
 
 export function addFindLr(): void {
-  command('find-lr <job>', 'suggest a learning rate: a short training with a rising one, on a local cluster')
+  command(
+    'find-lr <job>',
+    'suggest a learning rate, by raising it during a short training on a local cluster',
+  )
     .option('--from <rate>', 'first learning rate', positive(), 1e-7)
     .option('--to <rate>', 'last learning rate', positive(), 10)
-    .option('--steps <n>', 'steps in between', integer(20, MOST_STEPS), 100)
+    .option('--steps <n>', 'number of steps', integer(20, MOST_STEPS), 100)
     .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
     .option('--slots <n>', 'compute threads per worker', integer(1, 256), 1)
     .addOption(backend())

@@ -57,7 +57,7 @@ export function addJobs(): void {
           '[{ job, name, description, tags, state, error, waitingFor, waitingReason: { code, args }, epoch, epochs, priority, step, steps, localSteps,',
           '   trainLoss, metric, trainMetric, testLoss, testMetric, testMetrics: { f1, ... }, bestMetric, bestEpoch,',
           '   trainAccuracy, testAccuracy, samplesPerSecond, workers, submittedAt, startedAt, endedAt, digest, model,',
-          '   models: registered with its weights, sweep, trial: of a trial of a sweep }]',
+          '   models: registered with its weights, sweep, trial: null unless it is a trial of a sweep }]',
           'state: queued, running, paused, succeeded, failed, cancelled',
         ],
       ),
@@ -117,7 +117,7 @@ export function addDelete(): void {
   asks(
     command('delete <jobs...>', 'delete finished jobs with their history, checkpoints and weights').option(
       '-y, --yes',
-      'do not ask; required without a terminal',
+      'skip the confirmation; required without a terminal',
     ),
     'print one JSON object per job',
   )

@@ -9,13 +9,16 @@ const names = (text: string): readonly string[] => text.split(',').map((name) =>
 const addList = (): Command =>
   asks(
     command('runs', 'compare jobs: a table of their settings and results')
-      .option('--columns <list>', 'what to show, such as name,training.learningRate,testMetric', names)
+      .option('--columns <list>', 'columns to show, such as name,training.learningRate,testMetric', names)
       .option(
         '--filter <condition>',
         "only jobs that meet it, such as 'training.batch>=64'; repeatable",
         each,
       )
-      .option('--sort <column>', 'sort by this column; with - before it, the largest first (default: newest)')
+      .option(
+        '--sort <column>',
+        'sort by this column, largest first with a leading - (default: newest first)',
+      )
       .option('--limit <n>', 'at most this many rows', integer(1))
       .option('--sweep <sweep>', 'only the trials of this sweep')
       .option('--tag <tag>', 'only jobs with this tag')
@@ -31,7 +34,7 @@ const addList = (): Command =>
         'kasane runs --columns job,training.optimizer.type,bestMetric,bestEpoch',
         'kasane runs diff mnist-mlp-1a2b3c4d mnist-mlp-5e6f7a8b',
         'A column is a key of `kasane jobs --json`, `seconds`, or the path of a key in the job file.',
-        'Conditions: =, !=, <, <=, >, >=, and ~ for text that contains other text. `key=` means that it has no value.',
+        'Conditions: =, !=, <, <=, >, >=, and ~ for text that contains other text. `key=` matches jobs in which it has no value.',
         'Without --columns: results, and keys of the job files in which the listed jobs differ.',
       ],
       ['[{ job, values: values by column }]'],
@@ -43,7 +46,11 @@ export function addRuns(): Command {
     .action(async (options) => (await import('./runs.ts')).runs(options))
     // What follows `diff` is for `diff`.
     .enablePositionalOptions();
-  asks(runs.command('diff <job> <other>').description('show in what two jobs differ: job files and results'))
+  asks(
+    runs
+      .command('diff <job> <other>')
+      .description('show how two jobs differ, in their job files and results'),
+  )
     .addHelpText(
       'after',
       help(
