@@ -49,6 +49,23 @@ it('updates are left out where the job says so, and no more of them', async () =
   expect(error).toMatch(/^step 5, /);
 });
 
+it('an epoch counts what was not left out, and is worse than any number where everything was', async () => {
+  const whole = { ...diverging(0).training, shards: 1 };
+  const of = (epochs: number, batch: number, skipNotFinite: number) =>
+    cluster.run({ ...diverging(0), training: { ...whole, epochs, batch, skipNotFinite } });
+  const { error, history } = await of(3, 640, 2);
+  expect(error).toBe('');
+  expect(history[0]!.trainLoss).toBeLessThan(10);
+  expect(history.map(({ trainLoss, trainMetric }) => [trainLoss, trainMetric])).toEqual([
+    [expect.any(Number), expect.any(Number)],
+    [Number.POSITIVE_INFINITY, 0],
+    [Number.POSITIVE_INFINITY, 0],
+  ]);
+  // The second of two steps is left out: the epoch is the first step.
+  const half = await of(1, 320, 1);
+  expect(half.history[0]!.trainMetric * 320).toBeCloseTo(Math.round(half.history[0]!.trainMetric * 320), 6);
+});
+
 it('a worker whose frames do not fit is quarantined at the third, and nobody else notices', async () => {
   const hello = { worker: 'liar', host: 'here', slots: 1, backend: 'none', protocol: PROTOCOL_VERSION };
   let welcomes = 0;

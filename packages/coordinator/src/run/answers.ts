@@ -6,7 +6,7 @@ import type { EventArgs } from '@kasane/protocol/internal/events/events';
 import type { Job } from '@kasane/protocol/job';
 import { addAlongTree } from '@kasane/tensor/internal/ops/shard-tree';
 import { Tally, type TallyNumbers, testMetrics } from '@kasane/tensor/internal/tally';
-import type { MetricKind } from '@kasane/tensor/objective';
+import { type MetricKind, metricKindOf, metricOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { Position } from '../params/checkpoint.ts';
 import type { LayerChange } from '../params/layer-stats.ts';
@@ -78,6 +78,15 @@ export function sum(answers: readonly Answer[]) {
   };
 }
 
+/** What is added to the epoch: nothing where all of a step was left out, which `sum` has as one loss of 0. */
+export const toAdd = (
+  answers: readonly Answer[],
+  { lossSum, metricSum, counted, weight }: ReturnType<typeof sum>,
+): Required<Pick<Position, 'lossSum' | 'metricSum' | 'counted' | 'weight'>> =>
+  answers.every(({ leftOut }) => leftOut)
+    ? { lossSum: 0, metricSum: 0, counted: 0, weight: 0 }
+    : { lossSum, metricSum, counted, weight };
+
 /** What the sums of these answers are divided by. */
 export const weightOf = (answers: readonly Answer[]): number =>
   divisor(totalOf(answers.map(({ weight }) => weight)));
@@ -107,6 +116,16 @@ export function tallyOf(
   return tally;
 }
 
+/** What the steps of an epoch come to. Where all of them were left out it is worse than any number, as for a test that overflows. */
+function trainResult(
+  { objective }: Pick<Job, 'objective'>,
+  { lossSum, metricSum, counted, weight = counted }: Position,
+): Pick<EpochResult, 'trainLoss' | 'trainMetric'> {
+  if (counted > 0) return { trainLoss: lossSum / weight, trainMetric: metricSum / counted };
+  const isFraction = metricKindOf[metricOf(objective)] === 'fraction';
+  return { trainLoss: Number.POSITIVE_INFINITY, trainMetric: isFraction ? 0 : Number.POSITIVE_INFINITY };
+}
+
 /** What such a test comes to. */
 function testResult(
   { model, objective }: Pick<Job, 'model' | 'objective'>,
@@ -132,8 +151,7 @@ export function epochResult(
 ): EpochResult {
   return {
     epoch,
-    trainLoss: train.lossSum / (train.weight ?? train.counted),
-    trainMetric: train.metricSum / train.counted,
+    ...trainResult(job, train),
     ...testResult(job, test.answers, test.tally),
     seconds,
     endedAt,

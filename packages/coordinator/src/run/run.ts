@@ -12,7 +12,16 @@ import type { LayerChange } from '../params/layer-stats.ts';
 import { ParameterServer } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import { Metrics } from '../store/metrics.ts';
-import { type Answer, epochArgs, epochResult, ledgerRows, stepPoint, sum, tallyOf } from './answers.ts';
+import {
+  type Answer,
+  epochArgs,
+  epochResult,
+  ledgerRows,
+  stepPoint,
+  sum,
+  tallyOf,
+  toAdd,
+} from './answers.ts';
 import { earlyStopReason, stopCriterionOf } from './best-epoch.ts';
 import { TaskBoard } from './board.ts';
 import { confusionRecord } from './confusion.ts';
@@ -314,12 +323,13 @@ export class Run {
     const committing = performance.now();
     const { changes, ...times } = sync.update(reduced, this.metrics.isDue);
     const before = this.#position;
+    const more = toAdd(answers, totals);
     this.#position = {
       step: step + 1,
-      lossSum: before.lossSum + totals.lossSum,
-      metricSum: before.metricSum + totals.metricSum,
-      counted: before.counted + totals.counted,
-      weight: (before.weight ?? before.counted) + totals.weight,
+      lossSum: before.lossSum + more.lossSum,
+      metricSum: before.metricSum + more.metricSum,
+      counted: before.counted + more.counted,
+      weight: (before.weight ?? before.counted) + more.weight,
       ...leftOut(before, isLeftOut),
     };
     const publishedBefore = sync.publishedAt;
