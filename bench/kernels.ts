@@ -42,7 +42,9 @@ for (const [index, step] of steps.entries()) {
     buildStep(step, {
       place: (node) => offsets.get(node)!,
       workspace: (node) => workspaces.get(node) ?? 0,
-      scratch: START,
+      scratch: { at: START, apart: 0 },
+      localBytes: () => 0,
+      team: undefined,
       gemm: kernel,
       add: (f) => module.add(f),
       shared: (key, build) => {

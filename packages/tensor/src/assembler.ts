@@ -14,11 +14,14 @@ const plain = {
   select: [0x1b],
   i32Eqz: [0x45],
   i32Eq: [0x46],
+  i32Ne: [0x47],
   i32LtU: [0x49],
   i32GeU: [0x4f],
   i32Add: [0x6a],
   i32Sub: [0x6b],
   i32Mul: [0x6c],
+  i32DivU: [0x6e],
+  i32RemU: [0x70],
   i32And: [0x71],
   i32Shl: [0x74],
   i32ShrU: [0x76],
@@ -112,6 +115,16 @@ const memory = {
 } as const;
 export type MemoryInstruction = keyof typeof memory;
 
+/** Instructions on words that threads share (prefix 0xfe); a memory that is waited on must be shared. */
+const atomic = {
+  notify: 0x00,
+  wait32: 0x01,
+  i32Load: 0x10,
+  i32Store: 0x17,
+  i32Add: 0x1e,
+} as const;
+export type AtomicInstruction = keyof typeof atomic;
+
 function unsigned(value: number): number[] {
   const bytes: number[] = [];
   let rest = value;
@@ -176,6 +189,18 @@ export class FunctionBuilder {
     return this;
   }
 
+  /** Address is on the stack; `offset` bytes are added to it. */
+  atomic(instruction: AtomicInstruction, offset = 0): this {
+    this.#code.push(0xfe, atomic[instruction], 2, ...unsigned(offset));
+    return this;
+  }
+
+  /** Pushes a number that the module was given (`MemoryImport.globals`). */
+  global(index: number): this {
+    this.#code.push(0x23, ...unsigned(index));
+    return this;
+  }
+
   /** Stores lane 0 of a vector. */
   store32Lane0(offset = 0): this {
     this.#code.push(0xfd, ...unsigned(0x5a), 2, ...unsigned(offset), 0);
@@ -204,6 +229,11 @@ export class FunctionBuilder {
 
   i32(value: number): this {
     this.#code.push(0x41, ...signed(value));
+    return this;
+  }
+
+  i64(value: number): this {
+    this.#code.push(0x42, ...signed(value));
     return this;
   }
 
@@ -333,6 +363,8 @@ export interface MemoryImport {
   /** Pages of 64 KiB; the memory has exactly so many. */
   readonly pages: number;
   readonly shared: boolean;
+  /** Names of int32 numbers that are imported as env.NAME and do not change; default none. */
+  readonly globals?: readonly string[];
 }
 
 /** A module: functions in order, some exported, the memory imported as env.memory. */
@@ -359,7 +391,7 @@ export class ModuleBuilder {
     };
     const vector = (items: readonly (readonly number[])[]) => [...unsigned(items.length), ...items.flat()];
     const section = (id: number, content: readonly number[]) => [id, ...unsigned(content.length), ...content];
-    const { pages, shared } = this.#memory;
+    const { pages, shared, globals = [] } = this.#memory;
     const limits = [shared ? 3 : 1, ...unsigned(pages), ...unsigned(pages)];
     const types = this.#functions.map(({ parameters }) => [
       0x60,
@@ -369,7 +401,13 @@ export class ModuleBuilder {
     const head = [
       ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       ...section(1, vector(types)),
-      ...section(2, vector([[...utf8('env'), ...utf8('memory'), 2, ...limits]])),
+      ...section(
+        2,
+        vector([
+          [...utf8('env'), ...utf8('memory'), 2, ...limits],
+          ...globals.map((name) => [...utf8('env'), ...utf8(name), 3, valueTypes.i32, 0]),
+        ]),
+      ),
       ...section(3, vector(this.#functions.map((_, index) => unsigned(index)))),
       ...section(7, vector(this.#exports.map(([name, index]) => [...utf8(name), 0, ...unsigned(index)]))),
     ];

@@ -41,7 +41,7 @@ function run(node: Node, feeds: Readonly<Record<string, Float32Array>>, kernel: 
   for (const [name, leaf] of byName) {
     new Float32Array(memory.buffer, places.get(leaf)!, sizeOf(leaf.shape)).set(feeds[name]!);
   }
-  const module = new WebAssembly.Module(compiled.encode({ pages, shared: false }));
+  const module = new WebAssembly.Module(compiled.encode({ pages, shared: false }).bytes);
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   (exports.stage0 as () => void)();
   return new Float32Array(memory.buffer, compiled.offsets[0]!, sizeOf(node.shape)).slice();

@@ -127,7 +127,7 @@ describe('outputs with given places', () => {
     new Float32Array(memory.buffer).fill(Number.NaN);
     const values = [0, 1, 2, -1, -2, -3];
     new Float32Array(memory.buffer, 1024, 6).set(values);
-    const module = new WebAssembly.Module(compiled.encode({ pages: 1, shared: false }));
+    const module = new WebAssembly.Module(compiled.encode({ pages: 1, shared: false }).bytes);
     const instance = new WebAssembly.Instance(module, { env: { memory } });
     const wanted = evaluateGraph(outputs, { x: Float32Array.from(values) });
     const ready: number[] = [];

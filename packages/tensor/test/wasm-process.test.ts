@@ -49,9 +49,9 @@ interface Conformance {
 }
 
 describe('every operation and its gradients', () => {
-  it('are those of the reference with paired operations and without, in exact and in fast arithmetic', async () => {
+  it('are those of the reference with paired operations and without, in exact and in fast arithmetic, by one thread, two and three', async () => {
     const runs = await Promise.all([
-      runNode('wasm-conformance.ts', '--revectorize'),
+      runNode('wasm-conformance.ts', '--revectorize', '--threads'),
       runNode('wasm-conformance.ts'),
     ]);
     const [paired, plain] = runs.map((text) => JSON.parse(text) as Conformance) as [Conformance, Conformance];
@@ -66,7 +66,7 @@ describe('every operation and its gradients', () => {
       // Without relaxed operations fast arithmetic is exact arithmetic.
       if (kernels.fast.name !== kernels.exact.name) expect(kernelShapes[kernels.fast.name].fused).toBe(true);
     }
-  }, 120_000);
+  }, 240_000);
 });
 
 describe('a training step', () => {

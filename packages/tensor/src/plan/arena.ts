@@ -52,12 +52,16 @@ function bytesIn(step: AnyStep, node: Node, width: 2 | 4): number {
   return alignUp((width * sizeOf(node.shape) * step.together) / step.rows + SLACK);
 }
 
+/** Bytes that one thread needs for what is a block's own. */
+export const localBytes = (step: AnyStep): number =>
+  step.kind === 'block' ? [...step.local].reduce((sum, node) => sum + bytesIn(step, node, 4), 0) : 0;
+
 /**
  * Lays out the outputs of `steps` from byte `start` on.
  * @param placed tensors that lie elsewhere already (inputs, parameters, gradients): not placed
  * @param kept tensors that must last to the end
  * @param workspace bytes that a step needs for itself while it runs
- * @param width bytes of an element
+ * @param how bytes of an element, and threads that each have room for what is a block's own
  */
 export function layOut<S extends AnyStep>(
   steps: readonly S[],
@@ -65,7 +69,7 @@ export function layOut<S extends AnyStep>(
   placed: ReadonlyMap<Node, number>,
   kept: ReadonlySet<Node>,
   workspace: (step: S) => number = () => 0,
-  width: 2 | 4 = 4,
+  { width = 4, threads = 1 }: { readonly width?: 2 | 4; readonly threads?: number } = {},
 ): ArenaLayout {
   const lastRead = new Map<Node, number>();
   for (const [index, step] of steps.entries()) {
@@ -84,6 +88,13 @@ export function layOut<S extends AnyStep>(
   };
   for (const [index, step] of steps.entries()) {
     live = live.filter((block) => block.until >= index);
+    if (threads > 1 && step.kind === 'block' && step.local.size > 0) {
+      let at = place(threads * localBytes(step), index);
+      for (const node of step.local) {
+        offsets.set(node, at);
+        at += bytesIn(step, node, width);
+      }
+    }
     for (const written of writesOf(step)) {
       if (offsets.has(written)) continue;
       const until = kept.has(written) ? Number.POSITIVE_INFINITY : (lastRead.get(written) ?? index);

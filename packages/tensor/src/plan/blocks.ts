@@ -32,7 +32,7 @@ const LEAST_BYTES = 1 << 19;
 /** A row of more bytes than this gains nothing. */
 const MOST_ROW_BYTES = 1 << 18;
 /** Blocks are whole groups of rows where they can: sums are computed for eight rows side by side. */
-const SIDE_BY_SIDE = 8;
+export const SIDE_BY_SIDE = 8;
 /** Steps that one may go ahead of when it is put into an earlier block: more would keep tensors alive for longer. */
 const REACH = 12;
 

@@ -12,12 +12,27 @@ export type Address = number | MovingAddress;
 
 /** Sets a local to an address. */
 export function setAddress(f: FunctionBuilder, local: Local, address: Address): void {
-  if (typeof address === 'number') f.i32(address).set(local);
-  else {
-    address.push();
-    f.i32(address.at).op('i32Add').set(local);
-  }
+  pushAddress(f, address).set(local);
 }
+
+export function pushAddress(f: FunctionBuilder, address: Address): FunctionBuilder {
+  if (typeof address === 'number') return f.i32(address);
+  address.push();
+  return f.i32(address.at).op('i32Add');
+}
+
+/** Of what every thread has one: where those of the first begin, and bytes from one thread's to the next. */
+export interface OwnAddress {
+  readonly at: number;
+  readonly apart: number;
+}
+
+/** Where a thread's own begins: a number where there is but one thread (`apart` 0). */
+export const ownAddress = (f: FunctionBuilder, { at, apart }: OwnAddress): Address =>
+  apart === 0 ? at : { at, by: `own ${apart}`, push: () => f.global(THREAD).i32(apart).op('i32Mul') };
+
+/** Index of the global that has the number of the thread that runs the code, in modules that are made for several. */
+export const THREAD = 0;
 
 /** The address of what lies so many bytes behind another. */
 export const behind = (address: Address, bytes: number): Address =>

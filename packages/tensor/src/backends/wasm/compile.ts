@@ -2,12 +2,14 @@
 
 import { FunctionBuilder, ModuleBuilder } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
-import { layOut, readsOf, writesOf } from '../../plan/arena.ts';
+import { layOut, localBytes, readsOf, writesOf } from '../../plan/arena.ts';
 import { type BlockedStep, blockSteps } from '../../plan/blocks.ts';
 import { mergeSteps } from '../../plan/merge.ts';
 import { makePlan, type PlanStep } from '../../plan/plan.ts';
 import { stridesOf } from '../../shape.ts';
-import { buildStep, workspaceBytes } from './emit-kernels.ts';
+import { alone, buildBarrier, type Sharing } from './cut.ts';
+import { buildStep, type KernelContext, scratchBytes, workspaceBytes } from './emit-kernels.ts';
+import { emitStage } from './emit-stage.ts';
 import type { KernelName } from './gemm.ts';
 
 export interface CompileRequest {
@@ -26,6 +28,10 @@ export interface CompileRequest {
   readonly stepwise?: boolean;
   /** Leaves that may come while it runs, from the first to the last: when. A stage ends where the next step waits for more. */
   readonly arrivals?: ReadonlyMap<Node, number>;
+  /** Threads that run the code together, each with its own number as the global `thread`. Default: one, which has none. */
+  readonly sharing?: Sharing;
+  /** Where there are several: byte offset of the words by which they wait for each other (`BARRIER_BYTES`). */
+  readonly barrier?: number;
 }
 
 export interface CompiledStage {
@@ -43,7 +49,15 @@ export interface Compiled {
   /** First byte after everything. */
   readonly end: number;
   /** Module with exports stage0, stage1, ... over a memory of so many pages. */
-  encode(memory: { pages: number; shared: boolean }): Uint8Array<ArrayBuffer>;
+  encode(memory: { pages: number; shared: boolean }): Encoded;
+}
+
+export interface Encoded {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Byte offset of the words by which threads wait for each other. */
+  readonly barrier: number;
+  /** Of each stage whether all threads run it; otherwise the first does alone. */
+  readonly together: readonly boolean[];
 }
 
 /** Plans a graph and places it; `encode` makes the code once the memory's size is known. */
@@ -69,8 +83,11 @@ export function compileGraph(request: CompileRequest): Compiled {
   }
   const kept = new Set(plan.outputs);
   const steps = blockSteps(mergeSteps(planned, kept), kept);
-  const workspaceOf = (step: BlockedStep) => workspaceBytes(step, request.kernel);
-  const { offsets: places, workspaces, end } = layOut(steps, request.arenaStart, placed, kept, workspaceOf);
+  const { kernel, sharing = alone, scratch } = request;
+  const { threads } = sharing;
+  const workspaceOf = (step: BlockedStep) => workspaceBytes(step, kernel, sharing);
+  const layout = layOut(steps, request.arenaStart, placed, kept, workspaceOf, { threads });
+  const { offsets: places, end } = layout;
   const computedAt = new Map(steps.flatMap((step, index) => writesOf(step).map((node) => [node, index])));
   const groupEnds = request.groups.map((group) =>
     Math.max(-1, ...group.map((index) => computedAt.get(makers[index]!) ?? -1)),
@@ -81,17 +98,23 @@ export function compileGraph(request: CompileRequest): Compiled {
     offsets: plan.outputs.map((base, index) => offsets[index] ?? places.get(base)!),
     end,
     encode: (memory) => {
-      const module = new ModuleBuilder(memory);
+      const module = new ModuleBuilder({ ...memory, ...(threads > 1 && { globals: ['thread'] }) });
       const shared = new Map<string, number>();
-      const context = {
+      const team =
+        threads > 1
+          ? { ...sharing, barrier: module.add(buildBarrier(request.barrier!, threads)) }
+          : undefined;
+      const context: KernelContext = {
         place: (node: Node) => {
           const offset = places.get(node);
           if (offset === undefined) throw new Error(`'${node.op}' (node ${node.id}) has no place in memory`);
           return offset;
         },
-        workspace: (node: Node) => workspaces.get(node) ?? 0,
-        scratch: request.scratch,
-        gemm: request.kernel,
+        workspace: (node: Node) => layout.workspaces.get(node) ?? 0,
+        localBytes: team ? localBytes : () => 0,
+        scratch: { at: scratch, apart: team ? scratchBytes(kernel) : 0 },
+        gemm: kernel,
+        team,
         add: (f: FunctionBuilder) => module.add(f),
         shared: (key: string, build: () => FunctionBuilder) => {
           const known = shared.get(key);
@@ -101,12 +124,15 @@ export function compileGraph(request: CompileRequest): Compiled {
           return index;
         },
       };
-      for (const [index, stage] of stages.entries()) {
+      const together = stages.map(({ steps: own }, index) => {
         const run = new FunctionBuilder();
-        for (const step of stage.steps) run.call(module.add(buildStep(step, context)));
+        const several = team && emitStage(run, own, { ...context, team }, workspaceOf);
+        if (!several)
+          for (const step of own) run.call(module.add(buildStep(step, { ...context, team: undefined })));
         module.add(run, `stage${index}`);
-      }
-      return module.encode();
+        return several === true;
+      });
+      return { bytes: module.encode(), barrier: request.barrier ?? 0, together };
     },
   };
 }

@@ -1,16 +1,22 @@
 /** What the kernels of convolutions share: the functions that compute blocks of matrix products. */
 import { FunctionBuilder, type Local } from '../../assembler.ts';
+import { type OwnAddress, ownAddress, pushAddress } from './address.ts';
+import type { Team } from './cut.ts';
 import type { KernelName } from './gemm.ts';
 import { type Block, BlockEmitter, type TileShape } from './gemm-block.ts';
 
 export interface ConvolutionContext {
   readonly kernel: KernelName;
-  /** Address of what every step may overwrite. */
-  readonly scratch: number;
+  /** What every step may overwrite. */
+  readonly scratch: OwnAddress;
   /** Address of what belongs to this step while it runs. */
   readonly workspace: number;
   /** Adds a function that several steps call; made once for each key. */
   readonly shared: (key: string, build: () => FunctionBuilder) => number;
+  /** Adds a function that this step calls. */
+  readonly add: (f: FunctionBuilder) => number;
+  /** The threads that all run this step; undefined where one does. */
+  readonly team: Team | undefined;
 }
 
 type Distances<T> = T extends unknown ? Omit<T, 'base'> : never;
@@ -33,5 +39,5 @@ export const blockCaller =
       return own;
     });
     push();
-    f.i32(scratch).call(index);
+    pushAddress(f, ownAddress(f, scratch)).call(index);
   };

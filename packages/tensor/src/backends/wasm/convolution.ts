@@ -10,14 +10,26 @@
 import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { type ConvolutionSizes, convolutionSizes, type Pair, usesWinograd } from '../../ops/conv2d.ts';
-import { levelsOf } from '../../ops/summation.ts';
 import { sizeOf } from '../../shape.ts';
+import { behind, ownAddress, setAddress } from './address.ts';
 import { blockCaller, type ConvolutionContext } from './convolution-block.ts';
+import { forwardTaps, type Taps, windowPatch } from './convolution-taps.ts';
+import { weightGradient, weightWaitingBytes } from './convolution-weight.ts';
+import {
+  alone,
+  cutOf,
+  eachOfPart,
+  emitParts,
+  moveToPart,
+  onThread,
+  pushFirst,
+  type Sharing,
+  threadsForProducts,
+} from './cut.ts';
 import { depthwiseKernel, isDepthwise } from './depthwise.ts';
-import { emitFill } from './emit-loops.ts';
-import { emitAddition, emitRuns } from './emit-runs.ts';
+import { emitFill, emitZeros } from './emit-loops.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';
-import { BlockEmitter, blockScratchBytes, type TileShape } from './gemm-block.ts';
+import { BlockEmitter, blockScratchBytes } from './gemm-block.ts';
 import { type PatchShape, PatchWalker, patchBlocks } from './patches.ts';
 import { winogradKernel, winogradWorkspaceBytes } from './winograd.ts';
 
@@ -27,10 +39,6 @@ const DEPTH = 288;
 const PLACES = 240;
 /** Elements left free behind each copied patch. */
 const ROW_GAP = 16;
-/** Height of the tiles of a weight's gradient: four elements of a patch are copied at a time. */
-const COLUMN_TILE = 4;
-/** Places of a run of the sum in a weight's gradient. */
-const SUMMED_PLACES = 256;
 
 /** Bytes of scratch memory that blocks of patches need. */
 export const convolutionScratchBytes = (kernel: KernelName): number =>
@@ -38,32 +46,35 @@ export const convolutionScratchBytes = (kernel: KernelName): number =>
 
 const panelsOf = (filters: number, kernel: KernelName) => Math.ceil(filters / kernelShapes[kernel].columns);
 
-const placesOf = ({ samples, places }: ConvolutionSizes) => samples * places[0] * places[1];
+/** Whether a node is a convolution, or one of its gradients. */
+export const isConvolution = ({ op }: Node): boolean =>
+  op === 'conv2d' || op === 'conv2dInputGradient' || op === 'conv2dWeightGradient';
 
-/** Bytes of the sums over places that wait in a weight's gradient. */
-const waitingBytes = (sizes: ConvolutionSizes) =>
-  levelsOf(placesOf(sizes), SUMMED_PLACES) * 4 * PLACES * sizes.filters;
+/** Whether it has so much to do that several threads are worth it. */
+export function isWorthCutting(node: Node, sharing: Sharing): boolean {
+  const { samples, places, window, channels, filters, groups } = convolutionSizes(node);
+  const products = samples * places[0] * places[1] * window[0] * window[1] * channels * filters * groups;
+  return threadsForProducts(sharing, products) > 1;
+}
 
 /** Bytes of workspace of a step: the weight as panels, and a block of results that are then put in their places. */
-export function convolutionWorkspaceBytes(node: Node, kernel: KernelName): number {
-  if (node.op !== 'conv2d' && node.op !== 'conv2dInputGradient' && node.op !== 'conv2dWeightGradient')
-    return 0;
-  if (isDepthwise(convolutionSizes(node))) return 0;
-  if (usesWinograd(convolutionSizes(node))) return winogradWorkspaceBytes(node, kernel);
-  if (node.op === 'conv2dWeightGradient') return waitingBytes(convolutionSizes(node));
+export function convolutionWorkspaceBytes(node: Node, kernel: KernelName, sharing: Sharing): number {
+  if (!isConvolution(node)) return 0;
+  const sizes = convolutionSizes(node);
+  const own = isWorthCutting(node, sharing) ? sharing.threads : 1;
+  if (isDepthwise(sizes)) return 0;
+  if (usesWinograd(sizes)) return winogradWorkspaceBytes(node, kernel, own);
+  if (node.op === 'conv2dWeightGradient') return own * weightWaitingBytes(sizes);
+  const { panels, results } = workspaceOf(node, kernel);
+  return sizes.groups > 1 ? own * (panels + results) : panels + own * results;
+}
+
+/** Bytes of the panels, and of the block of results. */
+function workspaceOf(node: Node, kernel: KernelName): { panels: number; results: number } {
   const { window, channels, filters } = convolutionSizes(node);
   const [depth, width] = node.op === 'conv2d' ? [channels, filters] : [filters, channels];
   const columns = panelsOf(width, kernel) * kernelShapes[kernel].columns;
-  return 4 * (window[0] * window[1] * depth * columns + PLACES * columns);
-}
-
-/** Elements of the window that are summed, along one axis, and where in the image the first place has the first of them. */
-interface Taps {
-  /** Index in the window of the first, and from one to the next. */
-  readonly first: number;
-  readonly step: number;
-  /** From the pixel of a place to theirs, ascending. */
-  readonly offsets: readonly number[];
+  return { panels: 4 * window[0] * window[1] * depth * columns, results: 4 * PLACES * columns };
 }
 
 /** One product: patches of an image times a part of the weight. */
@@ -102,37 +113,36 @@ export function convolutionKernel(
     return f;
   }
   if (usesWinograd(sizes)) return winogradKernel(node, [x!, w!], y, context);
-  if (isDepthwise(sizes)) return depthwiseKernel(node, [x!, w!], y);
-  for (let group = 0; group < sizes.groups; group++) {
+  if (isDepthwise(sizes)) return depthwiseKernel(node, [x!, w!], y, context.team);
+  const phases = node.op === 'conv2dInputGradient' ? phasesOf(sizes) : [];
+  // Places that no window reaches.
+  if (node.op === 'conv2dInputGradient' && phases.length < sizes.stride[0] * sizes.stride[1])
+    emitZeros(f, y, sizeOf(node.shape), context.team);
+  const ofGroup = (group: number, own: ConvolutionContext) => {
     const { channels, filters, groups } = sizes;
     const [c, n] = [4 * group * channels, 4 * group * filters];
-    if (node.op === 'conv2d') {
-      product(f, forwards(sizes), x! + c, w! + n, y + n, context);
-    } else if (node.op === 'conv2dInputGradient') {
-      const phases = phasesOf(sizes);
-      // Places that no window reaches.
-      if (group === 0 && phases.length < sizes.stride[0] * sizes.stride[1])
-        emitFill(f, y, sizeOf(node.shape), 0);
-      for (const { product: one, offset } of phases)
-        product(f, one, x! + n, w! + n, y + 4 * offset + c, context);
-    } else {
-      weightGradient(f, sizes, x! + c, w! + n, y + n, groups, context);
+    if (node.op === 'conv2d') product(f, forwards(sizes), x! + c, w! + n, y + n, own);
+    else if (node.op === 'conv2dWeightGradient') weightGradient(f, sizes, x! + c, w! + n, y + n, groups, own);
+    else {
+      for (const [index, { product: one, offset }] of phases.entries()) {
+        // The panels of the one before may still be read.
+        if (index > 0 && own.team) f.call(own.team.barrier);
+        product(f, one, x! + n, w! + n, y + 4 * offset + c, own);
+      }
     }
+  };
+  const { team, kernel, workspace } = context;
+  if (!team || sizes.groups === 1) {
+    for (let group = 0; group < sizes.groups; group++) ofGroup(group, context);
+    return f;
+  }
+  const bytes = convolutionWorkspaceBytes(node, kernel, alone);
+  for (let group = 0; group < sizes.groups; group++) {
+    const thread = group % team.threads;
+    const own = { ...context, team: undefined, workspace: workspace + thread * bytes };
+    onThread(f, thread, () => ofGroup(group, own));
   }
   return f;
-}
-
-const forwardTaps = ({ window, dilation, padding }: ConvolutionSizes, axis: 0 | 1): Taps => ({
-  first: 0,
-  step: 1,
-  offsets: Array.from({ length: window[axis] }, (_, i) => i * dilation[axis] - padding[axis]),
-});
-
-/** The patches under the window. */
-function windowPatch(sizes: ConvolutionSizes): PatchShape {
-  const { image, groups, channels, places, stride } = sizes;
-  const [rows, columns] = [forwardTaps(sizes, 0).offsets, forwardTaps(sizes, 1).offsets];
-  return { image, pixel: groups * channels, channels, places, stride, rows, columns };
 }
 
 function forwards(sizes: ConvolutionSizes): Product {
@@ -210,26 +220,36 @@ function product(
   context: ConvolutionContext,
 ): void {
   const { samples, patch, taps, width, target, resultRow } = shape;
+  const { team } = context;
   const tile = kernelShapes[context.kernel];
   const panelRow = 4 * tile.columns;
   const elements = taps[0].offsets.length * taps[1].offsets.length * patch.channels;
   const panels = context.workspace;
-  const results = panels + panelRow * panelsOf(width, context.kernel) * elements;
+  const columns = panelsOf(width, context.kernel) * tile.columns;
+  const results = panels + 4 * columns * elements;
   packWeight(f, shape, weight, panels, context);
+  if (team) f.call(team.barrier);
 
   const count = samples * patch.places[0] * patch.places[1];
   const walker = new PatchWalker(f, patch);
   const writer = target && new PatchWalker(f, target);
   const [image, c] = [f.local('i32'), f.local('i32')];
   f.i32(from).set(image);
-  walker.start(image);
   f.i32(to).set(c);
-  if (writer) {
-    writer.start(c);
-    f.i32(results).set(c);
+  const cut = team && cutOf(count, team.threads, tile.rows);
+  if (cut) {
+    const first = f.local('i32');
+    pushFirst(f, cut).set(first);
+    walker.startAt(image, first);
+    if (writer) writer.startAt(c, first);
+    else f.get(first).i32(resultRow).op('i32Mul').get(c).op('i32Add').set(c);
+  } else {
+    walker.start(image);
+    writer?.start(c);
   }
+  if (writer) setAddress(f, c, ownAddress(f, { at: results, apart: team ? 4 * PLACES * columns : 0 }));
   const a = f.local('i32');
-  f.i32(context.scratch + blockScratchBytes(tile)).set(a);
+  setAddress(f, a, behind(ownAddress(f, context.scratch), blockScratchBytes(tile)));
   const blocks = patchBlocks(patch, DEPTH);
   const callBlock = blockCaller(f, context);
   const cRow = writer ? 4 * width : resultRow;
@@ -260,9 +280,13 @@ function product(
     if (writer) writer.scatterRows(rows, c, cRow);
     else f.advance(c, rows * cRow);
   };
-  const each = Math.min(PLACES, count);
-  f.repeat(Math.floor(count / each), () => part(each));
-  if (count % each > 0) part(count % each);
+  const all = (places: number) => {
+    const each = Math.min(PLACES, places);
+    f.repeat(Math.floor(places / each), () => part(each));
+    if (places % each > 0) part(places % each);
+  };
+  if (cut) emitParts(f, cut, team.threads, all);
+  else all(count);
 }
 
 /** Copies the part of a weight that belongs to the taps to panels, in the order in which patches have them. */
@@ -271,7 +295,7 @@ function packWeight(
   { taps: [rows, columns], patch: { channels: depth }, width, weight: strides }: Product,
   weight: number,
   panels: number,
-  { scratch, kernel }: ConvolutionContext,
+  { scratch, kernel, team }: ConvolutionContext,
 ): void {
   const tile = kernelShapes[kernel];
   const [panel, alongRows, alongColumns, to, unused] = [0, 1, 2, 3, 4].map(() => f.local('i32')) as [
@@ -282,7 +306,8 @@ function packWeight(
     Local,
   ];
   f.i32(weight + rows.first * strides.rows + columns.first * strides.columns).set(panel);
-  f.i32(panels).set(to).i32(scratch).set(unused);
+  f.i32(panels).set(to);
+  setAddress(f, unused, ownAddress(f, scratch));
   const blocks = new BlockEmitter(f, tile, unused);
   const one = (count: number) => {
     f.get(panel).set(alongRows);
@@ -297,61 +322,28 @@ function packWeight(
     f.advance(panel, tile.columns * strides.column);
   };
   const whole = Math.floor(width / tile.columns);
-  f.repeat(whole, () => one(tile.columns));
-  if (width > whole * tile.columns) one(width - whole * tile.columns);
-}
-
-function weightGradient(
-  f: FunctionBuilder,
-  sizes: ConvolutionSizes,
-  x: number,
-  g: number,
-  to: number,
-  groups: number,
-  context: ConvolutionContext,
-): void {
-  const { filters } = sizes;
-  const tile: TileShape = { ...kernelShapes[context.kernel], rows: COLUMN_TILE };
-  const patch = windowPatch(sizes);
-  const walker = new PatchWalker(f, patch);
-  const row = 4 * groups * filters;
-  const [image, a, b] = [f.local('i32'), f.local('i32'), f.local('i32')];
-  f.i32(x)
-    .set(image)
-    .i32(context.scratch + blockScratchBytes(tile))
-    .set(a);
-  const callBlock = blockCaller(f, context);
-  for (const block of patchBlocks(patch, PLACES)) {
-    walker.start(image);
-    f.i32(g).set(b);
-    /** Where a sum is: the result, or one that waits. */
-    const target = (level: number) =>
-      level === 0
-        ? { at: to + block.first * row, row: groups * filters }
-        : { at: context.workspace + (level - 1) * 4 * PLACES * filters, row: filters };
-    const run = (along: number, level: number, fresh: boolean) => {
-      // Tiles of 4 KiB would all lie on the same lines of the cache.
-      const apart = 4 * COLUMN_TILE * along + 64;
-      walker.copyColumns(along, block, a, apart);
-      const c = target(level);
-      callBlock(
-        tile,
-        {
-          m: block.depth,
-          n: filters,
-          depth: along,
-          a: { row: 4, column: 4 * COLUMN_TILE, tile: apart },
-          b: { row, column: 4 },
-          cRow: 4 * c.row,
-          fresh,
-        },
-        () => f.get(a).get(b).i32(c.at),
-      );
-      f.advance(b, along * row);
-    };
-    emitRuns(f, placesOf(sizes), SUMMED_PLACES, {
-      run,
-      join: (level) => emitAddition(f, [block.depth, filters], target(level), target(level - 1)),
-    });
+  const rest = width - whole * tile.columns;
+  if (!team) {
+    f.repeat(whole, () => one(tile.columns));
+    if (rest > 0) one(rest);
+    return;
   }
+  const cut = cutOf(whole, team.threads);
+  const ofPanel = 4 * tile.columns * depth * rows.offsets.length * columns.offsets.length;
+  moveToPart(f, cut, panel, tile.columns * strides.column);
+  moveToPart(f, cut, to, ofPanel);
+  eachOfPart(f, cut, () => one(tile.columns));
+  if (rest === 0) return;
+  onThread(f, team.threads - 1, () => {
+    f.i32(
+      weight +
+        rows.first * strides.rows +
+        columns.first * strides.columns +
+        whole * tile.columns * strides.column,
+    )
+      .set(panel)
+      .i32(panels + whole * ofPanel)
+      .set(to);
+    one(rest);
+  });
 }

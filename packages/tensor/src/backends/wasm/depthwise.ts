@@ -10,7 +10,9 @@ import { type ConvolutionSizes, convolutionSizes } from '../../ops/conv2d.ts';
 import { levelsOf } from '../../ops/summation.ts';
 import { add, input, mul } from '../../scalar/expression.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';
-import { emitFill, emitPointwise, nest } from './emit-loops.ts';
+import { type Address, behind } from './address.ts';
+import { type Cut, cutOf, emitParts, ofPart, onThread, type Team } from './cut.ts';
+import { emitFill, emitPointwise, emitZeros, nest } from './emit-loops.ts';
 import { emitRuns } from './emit-runs.ts';
 
 /** Vectors of channels that are summed at a time in a weight's gradient. */
@@ -58,39 +60,67 @@ function reachOf(sizes: ConvolutionSizes, i: number, j: number): Reach | undefin
 }
 
 /** A function that computes a convolution node of as many groups as channels and filters. */
-export function depthwiseKernel(node: Node, [first, second]: readonly number[], to: number): FunctionBuilder {
+export function depthwiseKernel(
+  node: Node,
+  [first, second]: readonly number[],
+  to: number,
+  team: Team | undefined,
+): FunctionBuilder {
   const f = new FunctionBuilder();
   const sizes = convolutionSizes(node);
-  const { window } = sizes;
-  emitFill(f, to, sizeOf(node.shape), 0);
-  const elements = Array.from({ length: window[0] * window[1] }, (_, index) => index);
+  if (node.op === 'conv2dWeightGradient') {
+    emitZeros(f, to, sizeOf(node.shape), team);
+    for (const reach of reachesOf(sizes)) weightGradient(f, reach, first!, second!, to, team);
+    return f;
+  }
+  const { samples } = sizes;
+  const images = (count: number, cut?: Cut) => {
+    const [from, into] = [node.inputs[0]!, node].map(({ shape }, i): Address => {
+      const at = i === 0 ? first! : to;
+      return cut ? ofPart(f, cut, at, (4 * sizeOf(shape)) / samples) : at;
+    });
+    emitFill(f, into!, (sizeOf(node.shape) / samples) * count, 0);
+    alongImages(f, { ...sizes, samples: count }, node.op === 'conv2d', from!, second!, into!);
+  };
+  if (team) {
+    const cut = cutOf(samples, team.threads);
+    emitParts(f, cut, team.threads, (count) => images(count, cut));
+  } else images(samples);
+  return f;
+}
+
+/** Of each element of the window that reaches any pixel. */
+const reachesOf = (sizes: ConvolutionSizes): Reach[] => {
+  const [rows, columns] = sizes.window;
+  return Array.from({ length: rows * columns }, (_, index) =>
+    reachOf(sizes, Math.floor(index / columns), index % columns),
+  ).filter((reach) => reach !== undefined);
+};
+
+/** Adds the products with one element of the window after the other, forwards or as the gradient of the image. */
+function alongImages(
+  f: FunctionBuilder,
+  sizes: ConvolutionSizes,
+  forwards: boolean,
+  source: Address,
+  weights: number,
+  target: Address,
+): void {
+  const reaches = reachesOf(sizes);
   // In the order in which `ops/conv2d.ts` defines the sums.
-  for (const index of node.op === 'conv2dInputGradient' ? elements.reverse() : elements) {
-    const reach = reachOf(sizes, Math.floor(index / window[1]), index % window[1]);
-    if (!reach) continue;
-    const { image, result, weight, shape } = reach;
-    const addresses = (inImage: number, inResult: number) =>
-      [inImage + 4 * image.first, inResult + 4 * result.first] as const;
-    if (node.op === 'conv2dWeightGradient') {
-      const [x, g] = addresses(first!, second!);
-      weightGradient(f, reach, x, g, to + 4 * weight);
-      continue;
-    }
-    const forwards = node.op === 'conv2d';
-    const [x, y] = forwards ? addresses(first!, to) : addresses(to, first!);
-    const [from, into] = forwards ? [image.strides, result.strides] : [result.strides, image.strides];
-    const [source, target] = forwards ? [x, y] : [y, x];
+  for (const { image, result, weight, shape } of forwards ? reaches : reaches.reverse()) {
+    const [from, into] = forwards ? [image, result] : [result, image];
+    const to = behind(target, 4 * into.first);
     emitPointwise(
       f,
       shape,
       [add(input(0), mul(input(1), input(2)))],
-      [target, source, second! + 4 * weight],
-      [into, from, [0, 0, 0, 1]],
-      [target],
-      { strides: [into] },
+      [to, behind(source, 4 * from.first), weights + 4 * weight],
+      [into.strides, from.strides, [0, 0, 0, 1]],
+      [to],
+      { strides: [into.strides] },
     );
   }
-  return f;
 }
 
 /**
@@ -99,11 +129,13 @@ export function depthwiseKernel(node: Node, [first, second]: readonly number[], 
  */
 function weightGradient(
   f: FunctionBuilder,
-  { shape, image, result }: Reach,
-  x: number,
-  g: number,
-  to: number,
+  { shape, image, result, weight }: Reach,
+  first: number,
+  second: number,
+  all: number,
+  team: Team | undefined,
 ): void {
+  const [x, g, to] = [first + 4 * image.first, second + 4 * result.first, all + 4 * weight];
   const [samples, rows, columns, channels] = shape as [number, number, number, number];
   const pointers = [f.local('i32'), f.local('i32')] as const;
   const [fromImage, fromResult] = pointers;
@@ -167,9 +199,14 @@ function weightGradient(
       else f.store32Lane0();
     }
   };
-  for (let channel = 0; channel < channels; ) {
-    const vectors = Math.min(WIDEST, Math.floor((channels - channel) / 4));
-    part(channel, Math.max(1, vectors), vectors > 0);
+  const threads = team?.threads ?? 1;
+  const most = Math.min(WIDEST, Math.max(1, Math.ceil(channels / 4 / threads)));
+  for (let channel = 0, index = 0; channel < channels; index++) {
+    const vectors = Math.min(most, Math.floor((channels - channel) / 4));
+    const from = channel;
+    const take = () => part(from, Math.max(1, vectors), vectors > 0);
+    if (team) onThread(f, index % threads, take);
+    else take();
     channel += Math.max(1, 4 * vectors);
   }
 }

@@ -8,6 +8,7 @@ import { concatOp, padOp } from '../../ops/parts.ts';
 import { foldOp } from '../../ops/window.ts';
 import { add, input } from '../../scalar/expression.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';
+import { type Address, behind } from './address.ts';
 import { emitCopy, emitFill, emitPointwise } from './emit-loops.ts';
 
 export function padKernel(node: Node, x: number, y: number): FunctionBuilder {
@@ -39,8 +40,7 @@ export function concatKernel(node: Node, inputs: readonly number[], y: number): 
   return f;
 }
 
-export function foldKernel(node: Node, x: number, y: number): FunctionBuilder {
-  const f = new FunctionBuilder();
+export function foldKernel(node: Node, x: Address, y: Address, f = new FunctionBuilder()): FunctionBuilder {
   const { axis, size, stride, dilation } = attributesOf(foldOp, node);
   const { shape } = node.inputs[0]!;
   emitFill(f, y, sizeOf(node.shape), 0);
@@ -50,12 +50,12 @@ export function foldKernel(node: Node, x: number, y: number): FunctionBuilder {
   const to = stridesOf(node.shape).map((step, i) => (i === axis ? step * stride : step));
   const row = stridesOf(node.shape)[axis]!;
   for (let place = 0; place < size; place++) {
-    const target = y + 4 * place * dilation * row;
+    const target = behind(y, 4 * place * dilation * row);
     emitPointwise(
       f,
       without(shape, axis + 1),
       [add(input(0), input(1))],
-      [target, x + 4 * place * own[axis + 1]!],
+      [target, behind(x, 4 * place * own[axis + 1]!)],
       [to, from],
       [target],
       { strides: [to] },

@@ -4,11 +4,12 @@ import { FunctionBuilder } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
-import { type BlockStep, leadingAxes, rowStride } from '../../plan/blocks.ts';
+import { type BlockStep, leadingAxes, rowStride, SIDE_BY_SIDE } from '../../plan/blocks.ts';
 import type { KernelStep, LoopStep } from '../../plan/merge.ts';
 import type { Operand } from '../../plan/plan.ts';
 import { type Shape, sizeOf } from '../../shape.ts';
-import type { Address } from './address.ts';
+import { type Address, ownAddress } from './address.ts';
+import { type Cut, cutOf, emitParts, pushFirst } from './cut.ts';
 import { oneHot } from './emit-index.ts';
 import type { KernelContext } from './emit-kernels.ts';
 import { emitPointwise } from './emit-loops.ts';
@@ -26,10 +27,33 @@ export function buildBlock(block: BlockStep, context: KernelContext): FunctionBu
       f.advance(first, count);
     };
   };
-  const whole = Math.floor(rows / together);
-  f.repeat(whole, run(together));
-  if (rows > whole * together) run(rows - whole * together)();
+  const runs = new Map<number, () => void>();
+  const take = (count: number) => {
+    const known = runs.get(count) ?? run(count);
+    runs.set(count, known);
+    return known;
+  };
+  const all = (of: number, each: number) => {
+    const whole = Math.floor(of / each);
+    if (whole > 0) f.repeat(whole, take(each));
+    if (of > whole * each) take(of - whole * each)();
+  };
+  const cut = context.team && cutBlock(block, context.team.threads);
+  if (!cut) {
+    all(rows, together);
+    return f;
+  }
+  pushFirst(f, cut).set(first);
+  // As many blocks as there must be, all of the same size where that is possible.
+  const each = SIDE_BY_SIDE * Math.ceil(cut.each / Math.ceil(cut.each / together) / SIDE_BY_SIDE);
+  emitParts(f, cut, context.team!.threads, (count) => all(count, Math.min(each, together)));
   return f;
+}
+
+/** How the rows of a block are cut for several threads; undefined where one thread computes it alone. */
+export function cutBlock({ rows }: BlockStep, threads: number): Cut | undefined {
+  const cut = cutOf(rows, threads, SIDE_BY_SIDE);
+  return cut.each < rows ? cut : undefined;
 }
 
 /** Makes the function that takes one step of a block for `count` rows; its argument is the first of them. */
@@ -37,14 +61,17 @@ class Rows {
   readonly #block: BlockStep;
   readonly #count: number;
   readonly #place: KernelContext['place'];
-  readonly #scratch: number;
+  readonly #scratch: Address;
   readonly #f = new FunctionBuilder(['i32']);
+  /** Where a thread has the first of what is the block's own: all of it moves together. */
+  readonly #own: (at: number) => Address;
 
-  constructor(block: BlockStep, count: number, { place, scratch }: KernelContext) {
+  constructor(block: BlockStep, count: number, { place, scratch, localBytes }: KernelContext) {
     this.#block = block;
     this.#count = count;
     this.#place = place;
-    this.#scratch = scratch;
+    this.#scratch = ownAddress(this.#f, scratch);
+    this.#own = (at) => ownAddress(this.#f, { at, apart: localBytes(block) });
   }
 
   build(step: LoopStep | KernelStep): FunctionBuilder {
@@ -95,7 +122,8 @@ class Rows {
   /** Where a tensor's first row of those at hand begins. @param stride elements from one row to the next */
   #at(node: Node, stride: number, offset = 0): Address {
     const at = this.#place(node) + 4 * offset;
-    if (stride === 0 || this.#block.local.has(node)) return at;
+    if (this.#block.local.has(node)) return this.#own(at);
+    if (stride === 0) return at;
     const f = this.#f;
     const push = () => {
       f.get(f.parameter(0))

@@ -5,14 +5,20 @@ import type { Node } from '../../graph.ts';
 import { dropoutMaskOp, dropoutScale, dropoutThreshold } from '../../ops/dropout-mask.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { sizeOf } from '../../shape.ts';
+import { type Address, setAddress } from './address.ts';
 import { philox } from './emit-philox.ts';
 
 /**
  * Four counters at a time (one a lane), so 16 elements. A row's last group may reach beyond the row: the
  * next row overwrites it, and after the last one the arena leaves room.
  */
-export function dropoutMask(node: Node, ids: number, key: number, y: number): FunctionBuilder {
-  const f = new FunctionBuilder();
+export function dropoutMask(
+  node: Node,
+  ids: Address,
+  key: number,
+  y: Address,
+  f = new FunctionBuilder(),
+): FunctionBuilder {
   const { layer, rate, shape } = attributesOf(dropoutMaskOp, node);
   const size = sizeOf(shape);
   if (sizeOf(node.shape) === 0) return f;
@@ -22,7 +28,8 @@ export function dropoutMask(node: Node, ids: number, key: number, y: number): Fu
   const [group, first, second] = [f.local('v128'), f.local('v128'), f.local('v128')];
   const rounds = philox(f, c, keys);
 
-  f.i32(ids).set(id).i32(y).set(row);
+  setAddress(f, id, ids);
+  setAddress(f, row, y);
   f.repeat(node.shape[0]!, () => {
     f.i32x4(0, 1, 2, 3).set(group).get(row).set(to);
     f.repeat(Math.ceil(size / 16), () => {

@@ -119,11 +119,11 @@ function findLargest(f: FunctionBuilder, from: Local, count: number, best: Local
   });
 }
 
-export function argmax(node: Node, scores: number, y: number): FunctionBuilder {
-  const f = new FunctionBuilder();
+export function argmax(node: Node, scores: Address, y: Address, f = new FunctionBuilder()): FunctionBuilder {
   const [from, to, best] = [f.local('i32'), f.local('i32'), f.local('i32')];
   const largest = f.local('f32');
-  f.i32(scores).set(from).i32(y).set(to);
+  setAddress(f, from, scores);
+  setAddress(f, to, y);
   f.repeat(sizeOf(node.shape), () => {
     findLargest(f, from, node.inputs[0]!.shape.at(-1)!, best, largest);
     f.get(to).get(best).memory('i32Store').advance(to, 4);
@@ -131,11 +131,18 @@ export function argmax(node: Node, scores: number, y: number): FunctionBuilder {
   return f;
 }
 
-export function argmaxEquals(node: Node, scores: number, labels: number, y: number): FunctionBuilder {
-  const f = new FunctionBuilder();
+export function argmaxEquals(
+  node: Node,
+  scores: Address,
+  labels: Address,
+  y: Address,
+  f = new FunctionBuilder(),
+): FunctionBuilder {
   const [from, label, to, best] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')];
   const largest = f.local('f32');
-  f.i32(scores).set(from).i32(labels).set(label).i32(y).set(to);
+  setAddress(f, from, scores);
+  setAddress(f, label, labels);
+  setAddress(f, to, y);
   f.repeat(sizeOf(node.shape), () => {
     findLargest(f, from, node.inputs[0]!.shape.at(-1)!, best, largest);
     f.get(to).f32(1).f32(0).get(best).get(label).memory('i32Load').op('i32Eq');

@@ -6,9 +6,11 @@ import type { KernelOpName, ViewOpName } from '../../ops/index.ts';
 import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
-import type { BlockedStep } from '../../plan/blocks.ts';
+import type { BlockedStep, BlockStep } from '../../plan/blocks.ts';
 import type { Operand } from '../../plan/plan.ts';
+import { type OwnAddress, ownAddress } from './address.ts';
 import { convolutionKernel, convolutionScratchBytes, convolutionWorkspaceBytes } from './convolution.ts';
+import { alone, type Team } from './cut.ts';
 import { concatKernel, foldKernel, iotaKernel, padKernel } from './emit-assemble.ts';
 import { buildBlock } from './emit-blocks.ts';
 import { dropoutMask } from './emit-dropout.ts';
@@ -27,14 +29,19 @@ import { sumReduction } from './emit-sum.ts';
 import { waitingScratchBytes } from './emit-waiting.ts';
 import { buildGemm, gemmScratchBytes, type KernelName } from './gemm.ts';
 import { emitProducts, productsWorkspaceBytes } from './products.ts';
+import { cutProducts } from './products-cut.ts';
 
 export interface KernelContext {
   /** Byte offset of a tensor. */
   readonly place: (node: Node) => number;
-  readonly scratch: number;
+  readonly scratch: OwnAddress;
   /** Byte offset of a step's own workspace. */
   readonly workspace: (node: Node) => number;
+  /** Bytes from one thread's tensors of a block to the next one's. */
+  readonly localBytes: (block: BlockStep) => number;
   readonly gemm: KernelName;
+  /** The threads that all run a step; undefined where one does. */
+  readonly team: Team | undefined;
   /** Adds a function that a step calls. */
   readonly add: (f: FunctionBuilder) => number;
   /** The same of one that several steps call; made once for each key. */
@@ -48,13 +55,19 @@ const MOST_AXES = 16;
 export const scratchBytes = (kernel: KernelName): number =>
   Math.max(gemmScratchBytes(kernel), convolutionScratchBytes(kernel), waitingScratchBytes(MOST_AXES));
 
-/** Bytes that a step needs for itself while it runs. */
-export function workspaceBytes({ kind, output }: BlockedStep, kernel: KernelName): number {
+/** Bytes that a step needs for itself while so many threads run it. */
+export function workspaceBytes({ kind, output }: BlockedStep, kernel: KernelName, sharing = alone): number {
   if (kind !== 'kernel') return 0;
-  if (output.op === 'matmul')
-    return productsWorkspaceBytes({ ...matmulSizes(output), ...attributesOf(matmulOp, output) });
+  if (output.op === 'matmul') {
+    const products = { ...matmulSizes(output), ...attributesOf(matmulOp, output) };
+    const cut = cutProducts(products, sharing, kernel);
+    if (!cut) return productsWorkspaceBytes(products);
+    return (
+      sharing.threads * productsWorkspaceBytes(products, cut.along === 'rows' ? cut.cut.each : products.m)
+    );
+  }
   if (output.op === 'scatterAdd') return scatterAddWorkspaceBytes(output);
-  return convolutionWorkspaceBytes(output, kernel);
+  return convolutionWorkspaceBytes(output, kernel, sharing);
 }
 
 /** A function without parameters that runs one step of a plan. */
@@ -87,22 +100,30 @@ type Emit = (
   context: KernelContext,
 ) => FunctionBuilder;
 
-const convolution: Emit = (node, inputs, output, { gemm, scratch, workspace, shared }) =>
-  convolutionKernel(node, inputs, output, { kernel: gemm, scratch, workspace: workspace(node), shared });
+const convolution: Emit = (node, inputs, output, context) =>
+  convolutionKernel(node, inputs, output, {
+    ...context,
+    kernel: context.gemm,
+    workspace: context.workspace(node),
+  });
 
 /** Views are pointwise steps with other strides. */
 const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   matmul: (node, [a, b], c, { scratch, gemm, shared, workspace }) => {
     const products = { ...matmulSizes(node), ...attributesOf(matmulOp, node) };
-    const places = { a: a!, b: b!, c, scratch, workspace: workspace(node) };
-    return emitProducts(new FunctionBuilder(), products, places, (product) =>
+    const f = new FunctionBuilder();
+    const places = { a: a!, b: b!, c, scratch: ownAddress(f, scratch), workspace: workspace(node) };
+    return emitProducts(f, products, places, (product) =>
       shared(`matmul ${JSON.stringify(product)}`, () => buildGemm(product, gemm)),
     );
   },
   conv2d: convolution,
   conv2dInputGradient: convolution,
   conv2dWeightGradient: convolution,
-  sum: (node, [x], y, { scratch }) => sumReduction(node, attributesOf(sumOp, node).axes, [x!, y], scratch),
+  sum: (node, [x], y, { scratch }) => {
+    const f = new FunctionBuilder();
+    return sumReduction(node, attributesOf(sumOp, node).axes, [x!, y], ownAddress(f, scratch), f);
+  },
   maxReduce: (node, [x], y) => maxReduction(node, attributesOf(maxReduceOp, node).axes, [x!, y]),
   pad: (node, [x], y) => padKernel(node, x!, y),
   concat: concatKernel,

@@ -5,6 +5,7 @@ import { collapse, type LoopAxis } from '../../plan/access.ts';
 import { type Expression, input } from '../../scalar/expression.ts';
 import { type Shape, stridesOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
+import { cutOf, emitParts, ofPart, type Team } from './cut.ts';
 import { ScalarEmitter } from './emit-scalar.ts';
 
 /** Elements of an inner loop from which two vectors are computed side by side; below, the code is not worth its size. */
@@ -158,11 +159,22 @@ export function nest(
 }
 
 /** Writes the same number to elements that follow one another. */
-export function emitFill(f: FunctionBuilder, address: number, count: number, value: number): void {
+export function emitFill(f: FunctionBuilder, address: Address, count: number, value: number): void {
   const to = f.local('i32');
-  f.i32(address).set(to);
+  setAddress(f, to, address);
   f.repeat(Math.floor(count / 4), () => f.get(to).f32x4(value).memory('v128Store').advance(to, 16));
   f.repeat(count % 4, () => f.get(to).f32(value).memory('f32Store').advance(to, 4));
+}
+
+/** Writes zeros, by all threads if there are several, which then wait for each other. */
+export function emitZeros(f: FunctionBuilder, to: number, count: number, team: Team | undefined): void {
+  if (!team) {
+    emitFill(f, to, count, 0);
+    return;
+  }
+  const cut = cutOf(count, team.threads, 16);
+  emitParts(f, cut, team.threads, (own) => emitFill(f, ofPart(f, cut, to, 4), own, 0));
+  f.call(team.barrier);
 }
 
 /** Copies elements from where some strides lead to where others do. */

@@ -2,39 +2,36 @@
 
 import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
-import { collapse, type LoopAxis } from '../../plan/access.ts';
-import { sizeOf, stridesOf } from '../../shape.ts';
+import type { LoopAxis } from '../../plan/access.ts';
+import { sizeOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
 import { nest } from './emit-loops.ts';
+import { type ReducedAxes, reducedAxes } from './reduced-axes.ts';
 
 /** Vectors of outputs that a reduction holds in registers. */
 const WIDEST = 8;
 
+/** @param part which results, where it is not all: their axes, the first at `y` */
 export function maxReduction(
   node: Node,
   axes: readonly number[],
   [x, y]: readonly [Address, Address],
   f = new FunctionBuilder(),
+  { kept, reduced }: ReducedAxes = reducedAxes(node, axes),
 ): FunctionBuilder {
-  const { shape } = node.inputs[0]!;
   if (sizeOf(node.shape) === 0) return f;
-  const strides = stridesOf(shape);
-  const keptAxes = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-  const keptShape = keptAxes.map((axis) => shape[axis]!);
-  const kept = collapse(keptShape, [keptAxes.map((axis) => strides[axis]!), stridesOf(keptShape)]);
-  const reduced = collapse(
-    axes.map((axis) => shape[axis]!),
-    [axes.map((axis) => strides[axis]!)],
-  );
   const [from, to] = [f.local('i32'), f.local('i32')];
   setAddress(f, from, x);
   setAddress(f, to, y);
   const vectors = Array.from({ length: WIDEST }, () => accumulator(f));
-  const single = f.local('f32');
+  // In the first lane, so that an output does not depend on how many there are beside it.
   const oneOutput = () => {
-    f.f32(-Infinity).set(single);
-    nest(f, reduced, [from], () => f.get(single).get(from).memory('f32Load').op('f32Max').set(single));
-    f.get(to).get(single).memory('f32Store');
+    const [single] = vectors;
+    single!.begin();
+    nest(f, reduced, [from], () => single!.take(() => f.get(from).memory('v128Load32Zero')));
+    f.get(to);
+    single!.push();
+    f.store32Lane0();
   };
   /** So many vectors of neighbouring outputs, whose inputs are neighbours too. */
   const vectorOutputs = (count: number) => {

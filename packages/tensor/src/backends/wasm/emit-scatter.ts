@@ -8,6 +8,8 @@ import type { Node } from '../../graph.ts';
 import { rowsOf } from '../../ops/gather.ts';
 import { SUM_BLOCK } from '../../ops/summation.ts';
 import { sizeOf } from '../../shape.ts';
+import { type OwnAddress, ownAddress, setAddress, THREAD } from './address.ts';
+import { cutOf, eachOfPart, ofPart, onThread, type Team } from './cut.ts';
 import { eachIndex } from './emit-index.ts';
 import { emitFill } from './emit-loops.ts';
 import { MOST_VECTORS, Waiting } from './emit-waiting.ts';
@@ -19,14 +21,19 @@ export const scatterAddWorkspaceBytes = (node: Node): number =>
 export function scatterAddKernel(
   node: Node,
   [values, indices, y]: readonly [number, number, number],
-  scratch: number,
+  scratch: OwnAddress,
   workspace: number,
+  team?: Team,
 ): FunctionBuilder {
   const f = new FunctionBuilder();
   const [rows, row] = [rowsOf(node), sizeOf(node.shape.slice(1))];
   if (rows * row === 0) return f;
   const order = workspace + 4 * (rows + 1);
-  sortByIndex(f, node, { values, indices, ends: workspace, order }, row);
+  const sort = () => sortByIndex(f, node, { values, indices, ends: workspace, order }, row);
+  if (team) {
+    onThread(f, 0, sort);
+    f.call(team.barrier);
+  } else sort();
 
   const [end, list, last, until, to] = [0, 1, 2, 3, 4].map(() => f.local('i32')) as [
     Local,
@@ -36,12 +43,11 @@ export function scatterAddKernel(
     Local,
   ];
   const place = f.local('i32');
-  f.i32(workspace).set(end).i32(order).set(list).i32(y).set(to);
   /** Sums `vectors` vectors, or one number, of all rows of the list, so many elements behind their beginning. */
   const part = (first: number, vectors: number, isWhole: boolean) => {
     const sums = Array.from({ length: vectors }, () => f.local('v128'));
     const load = isWhole ? 'v128Load' : 'v128Load32Zero';
-    const waiting = new Waiting(f, scratch, 0, sums);
+    const waiting = new Waiting(f, ownAddress(f, scratch), 0, sums);
     const at = f.local('i32');
     f.get(list).set(at);
     for (const sum of sums) f.f32x4(0).set(sum);
@@ -81,7 +87,7 @@ export function scatterAddKernel(
       else f.store32Lane0(4 * first);
     }
   };
-  f.repeat(rows, () => {
+  const oneRow = () => {
     f.get(end).memory('i32Load').set(last);
     const vectors = Math.floor(row / 4);
     for (let first = 0; first < vectors; first += MOST_VECTORS)
@@ -91,7 +97,21 @@ export function scatterAddKernel(
       .set(list)
       .advance(end, 4)
       .advance(to, 4 * row);
-  });
+  };
+  f.i32(workspace).set(end).i32(order).set(list).i32(y).set(to);
+  if (!team) return f.repeat(rows, oneRow);
+  const cut = cutOf(rows, team.threads);
+  setAddress(f, end, ofPart(f, cut, workspace, 4));
+  setAddress(f, to, ofPart(f, cut, y, 4 * row));
+  // The first row's list begins where that of the row before ends.
+  f.global(THREAD)
+    .i32(1)
+    .op('i32GeU')
+    .global(THREAD)
+    .i32(Math.ceil(rows / cut.each))
+    .op('i32LtU', 'i32And');
+  f.when(() => f.get(end).i32(4).op('i32Sub').memory('i32Load').set(list));
+  eachOfPart(f, cut, oneRow);
   return f;
 }
 

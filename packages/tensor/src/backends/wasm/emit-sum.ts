@@ -3,11 +3,12 @@
 import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { SUM_BLOCK, SUM_LANES } from '../../ops/summation.ts';
-import { collapse, type LoopAxis } from '../../plan/access.ts';
-import { sizeOf, stridesOf } from '../../shape.ts';
+import type { LoopAxis } from '../../plan/access.ts';
+import { sizeOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
 import { nest } from './emit-loops.ts';
 import { MOST_VECTORS, Waiting } from './emit-waiting.ts';
+import { type ReducedAxes, reducedAxes } from './reduced-axes.ts';
 
 /**
  * Vectors of outputs that are summed side by side where neighbouring outputs have neighbouring inputs: with the lanes of a block a vector
@@ -24,24 +25,19 @@ const UNROLL = 4;
 /**
  * Code that sums the node's input over axes.
  * @param scratch address of room for the sums that wait
+ * @param part which results, where it is not all: their axes, the first at `y`
  */
 export function sumReduction(
   node: Node,
   axes: readonly number[],
   [x, y]: readonly [Address, Address],
-  scratch: number,
+  scratch: Address,
   f = new FunctionBuilder(),
+  part: ReducedAxes = reducedAxes(node, axes),
 ): FunctionBuilder {
   if (sizeOf(node.shape) === 0) return f;
   const { shape } = node.inputs[0]!;
-  const strides = stridesOf(shape);
-  const keptAxes = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-  const keptShape = keptAxes.map((axis) => shape[axis]!);
-  const kept = collapse(keptShape, [keptAxes.map((axis) => strides[axis]!), stridesOf(keptShape)]);
-  const reduced = collapse(
-    axes.map((axis) => shape[axis]!),
-    [axes.map((axis) => strides[axis]!)],
-  );
+  const { kept, reduced } = part;
   const [from, to] = [f.local('i32'), f.local('i32')];
   setAddress(f, from, x);
   setAddress(f, to, y);
@@ -56,9 +52,9 @@ class SumEmitter {
   readonly #f: FunctionBuilder;
   readonly #from: Local;
   readonly #to: Local;
-  readonly #scratch: number;
+  readonly #scratch: Address;
 
-  constructor(f: FunctionBuilder, from: Local, to: Local, scratch: number) {
+  constructor(f: FunctionBuilder, from: Local, to: Local, scratch: Address) {
     this.#f = f;
     this.#from = from;
     this.#to = to;

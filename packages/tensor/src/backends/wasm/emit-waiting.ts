@@ -1,5 +1,6 @@
 /** The binary tree of a sum (`ops/summation.ts`), while it is computed. */
 import type { FunctionBuilder, Local } from '../../assembler.ts';
+import { type Address, behind, pushAddress } from './address.ts';
 
 /** Vectors that are summed side by side. */
 export const MOST_VECTORS = 8;
@@ -13,7 +14,7 @@ export const waitingScratchBytes = (depths: number): number => depths * DEEPEST 
 /** The sums of a tree that wait for others of as many blocks, in memory, the one that came last on top. */
 export class Waiting {
   readonly #f: FunctionBuilder;
-  readonly #base: number;
+  readonly #base: Address;
   readonly #sums: readonly Local[];
   /** Where the next is put, and how many blocks there have been. */
   readonly #top: Local;
@@ -24,16 +25,16 @@ export class Waiting {
    * @param scratch address of the room for the sums of all depths; `depth` counts sums whose numbers are sums
    * @param sums vectors that are summed side by side
    */
-  constructor(f: FunctionBuilder, scratch: number, depth: number, sums: readonly Local[]) {
+  constructor(f: FunctionBuilder, scratch: Address, depth: number, sums: readonly Local[]) {
     this.#f = f;
-    this.#base = scratch + depth * DEEPEST * SLOT;
+    this.#base = behind(scratch, depth * DEEPEST * SLOT);
     this.#sums = sums;
     [this.#top, this.#count, this.#bits] = [f.local('i32'), f.local('i32'), f.local('i32')];
     this.begin();
   }
 
   begin(): void {
-    this.#f.i32(this.#base).set(this.#top).i32(0).set(this.#count);
+    pushAddress(this.#f, this.#base).set(this.#top).i32(0).set(this.#count);
   }
 
   /** Puts down a sum of 1, 2 or 4 blocks, together with those before it that make as many. */
@@ -65,7 +66,7 @@ export class Waiting {
         .memory('v128Load', 16 * i)
         .set(sum);
     f.whilst(
-      () => f.i32(this.#base).get(this.#top).op('i32LtU'),
+      () => pushAddress(f, this.#base).get(this.#top).op('i32LtU'),
       () => this.#join(),
     );
   }

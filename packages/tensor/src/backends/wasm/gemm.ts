@@ -55,9 +55,10 @@ export function gemmScratchBytes(kernel: KernelName): number {
   return blockScratchBytes(kernelShapes[kernel]) + M_BLOCK * (K_BLOCK + ROW_GAP) * 4;
 }
 
-/** So many rows, and steps of k, of a product. */
+/** So many rows, columns and steps of k of a product, whose matrices lie in memory as the whole product has them. */
 export interface GemmBlock extends Gemm {
   readonly rows: number;
+  readonly columns: number;
   readonly depth: number;
   /** True: C is written; false: the products are added to it. */
   readonly fresh: boolean;
@@ -66,11 +67,14 @@ export interface GemmBlock extends Gemm {
 /** A function (a, b, c, scratch: addresses) that computes a block of k of a product of row-major matrices. */
 export function buildGemm(block: GemmBlock, kernel: KernelName): FunctionBuilder {
   const f = new FunctionBuilder(['i32', 'i32', 'i32', 'i32']);
-  const { rows, n, depth } = block;
-  if (rows === 0 || n === 0) return f;
+  const { rows, columns, n, depth } = block;
+  if (rows === 0 || columns === 0) return f;
   if (depth === 0) {
     const c = f.parameter(2);
-    f.repeat(rows * n, () => f.get(c).f32(0).memory('f32Store').advance(c, 4));
+    f.repeat(rows, () => {
+      f.repeat(columns, () => f.get(c).f32(0).memory('f32Store').advance(c, 4));
+      f.advance(c, 4 * (n - columns));
+    });
     return f;
   }
   new GemmEmitter(f, block, kernel).emit();
@@ -112,13 +116,13 @@ class GemmEmitter {
 
   emit(): void {
     const f = this.#f;
-    const { rows: m, n, k, depth, fresh, transposeA, transposeB } = this.#gemm;
+    const { rows: m, columns, n, k, depth, fresh, transposeA, transposeB } = this.#gemm;
     const [row, column] = [this.#aRow, this.#aColumn];
     // Within one block of k the rows of A follow one another as they are.
     const near = k <= K_BLOCK && !transposeA;
     const b = { base: this.#b, row: transposeB ? 4 : 4 * n, column: transposeB ? 4 * k : 4 };
     const rows = (count: number, from: RowsOfA, c: Local) =>
-      this.#blocks.emit({ m: count, n, depth, a: from, b, c, cRow: 4 * n, fresh });
+      this.#blocks.emit({ m: count, n: columns, depth, a: from, b, c, cRow: 4 * n, fresh });
     if (near || !this.#isWorthCopying()) {
       rows(m, { base: this.#a, row, column, tile: this.#rows * row }, this.#c);
       return;
@@ -143,9 +147,9 @@ class GemmEmitter {
   }
 
   #isWorthCopying(): boolean {
-    const { rows, n, k, transposeA } = this.#gemm;
+    const { rows, columns, k, transposeA } = this.#gemm;
     const rules = transposeA ? [PACKED.plain, PACKED.transposed] : [PACKED.plain];
-    return rules.some(({ panels, elements }) => n >= panels * this.#columns && rows * k >= elements);
+    return rules.some(({ panels, elements }) => columns >= panels * this.#columns && rows * k >= elements);
   }
 
   /** Copies `rows` rows of A, `depth` columns of them, tile by tile. */

@@ -107,6 +107,36 @@ export class PatchWalker {
     this.#f.get(image).set(at).i32(0).set(top).i32(0).set(left);
   }
 
+  /** Goes to a place that is counted over all images. */
+  startAt(image: Local, place: Local): void {
+    const f = this.#f;
+    const { image: extents, pixel, places, stride } = this.#shape;
+    const [at, top, left] = this.#state;
+    const ofSample = f.local('i32');
+    f.get(place)
+      .i32(places[0] * places[1])
+      .op('i32RemU')
+      .set(ofSample);
+    f.get(ofSample).i32(places[1]).op('i32DivU').i32(stride[0]).op('i32Mul').set(top);
+    f.get(ofSample).i32(places[1]).op('i32RemU').i32(stride[1]).op('i32Mul').set(left);
+    f.get(place)
+      .i32(places[0] * places[1])
+      .op('i32DivU')
+      .i32(extents[0])
+      .op('i32Mul')
+      .get(top)
+      .op('i32Add')
+      .i32(extents[1])
+      .op('i32Mul');
+    f.get(left)
+      .op('i32Add')
+      .i32(4 * pixel)
+      .op('i32Mul')
+      .get(image)
+      .op('i32Add')
+      .set(at);
+  }
+
   save(): void {
     for (const [i, local] of this.#state.entries()) this.#f.get(local).set(this.#saved[i]!);
   }

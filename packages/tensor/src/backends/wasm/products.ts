@@ -2,6 +2,7 @@
 
 import type { FunctionBuilder, Local } from '../../assembler.ts';
 import { levelsOf } from '../../ops/summation.ts';
+import { type Address, behind, pushAddress, setAddress } from './address.ts';
 import { emitAddition, emitRuns } from './emit-runs.ts';
 import type { Gemm, GemmBlock } from './gemm.ts';
 import { K_BLOCK } from './gemm-block.ts';
@@ -22,24 +23,34 @@ export interface Products extends Gemm {
   readonly batch: number;
 }
 
-/** Rows of A to take at a time. */
-function rowsAtOnce({ m, k }: Gemm): number {
+/** What is computed of products: so many rows and columns of so many results. */
+export interface ProductsPart {
+  readonly batch: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Rows of A to take at a time, of so many. */
+function rowsAtOnce(m: number, k: number): number {
   const rows = Math.floor(ROWS_BYTES / (4 * Math.min(k, K_BLOCK)) / ROWS_STEP) * ROWS_STEP;
   return m < 2 * rows ? m : rows;
 }
 
 /** Bytes of one result that waits, and of all: a product has such where its sums are long. */
-const waitingBytes = (gemm: Gemm) => 64 * Math.ceil((4 * rowsAtOnce(gemm) * gemm.n + 64) / 64);
-export const productsWorkspaceBytes = (gemm: Gemm): number => levelsOf(gemm.k, K_BLOCK) * waitingBytes(gemm);
+const waitingBytes = (rows: number, { n, k }: Gemm) =>
+  64 * Math.ceil((4 * rowsAtOnce(rows, k) * n + 64) / 64);
+/** @param rows of those that are computed with one workspace */
+export const productsWorkspaceBytes = (gemm: Gemm, rows = gemm.m): number =>
+  levelsOf(gemm.k, K_BLOCK) * waitingBytes(rows, gemm);
 
-/** Addresses. */
+/** Where the first elements are of what is computed. */
 interface Places {
-  readonly a: number;
-  readonly b: number;
-  readonly c: number;
-  readonly scratch: number;
+  readonly a: Address;
+  readonly b: Address;
+  readonly c: Address;
+  readonly scratch: Address;
   /** Of the product's own workspace. */
-  readonly workspace: number;
+  readonly workspace: Address;
 }
 
 /**
@@ -52,30 +63,32 @@ export function emitProducts(
   { batch, ...gemm }: Products,
   { a, b, c, scratch, workspace }: Places,
   made: (block: GemmBlock) => number,
+  part: ProductsPart = { batch, rows: gemm.m, columns: gemm.n },
 ): FunctionBuilder {
   const { m, n, k, transposeA, transposeB } = gemm;
-  const rows = rowsAtOnce(gemm);
+  const { columns } = part;
+  const rows = rowsAtOnce(part.rows, k);
   const [left, right, to]: readonly Local[] = [a, b, c].map((address) => {
     const local = f.local('i32');
-    f.i32(address).set(local);
+    setAddress(f, local, address);
     return local;
   });
-  const waiting = (level: number) => workspace + (level - 1) * waitingBytes(gemm);
+  const waiting = (level: number) => behind(workspace, (level - 1) * waitingBytes(part.rows, gemm));
   const block = (count: number, depth: number, level: number, fresh: boolean) => {
     f.get(left!).get(right!);
     if (level === 0) f.get(to!);
-    else f.i32(waiting(level));
-    f.i32(scratch).call(made({ ...gemm, rows: count, depth, fresh }));
+    else pushAddress(f, waiting(level));
+    pushAddress(f, scratch).call(made({ ...gemm, rows: count, columns, depth, fresh }));
     f.advance(left!, 4 * depth * (transposeA ? m : 1)).advance(right!, 4 * depth * (transposeB ? 1 : n));
   };
   const result = { at: 0, by: 'result', push: () => f.get(to!) };
-  const part = (count: number) => {
+  const take = (count: number) => {
     emitRuns(f, k, K_BLOCK, {
       run: (depth, level, fresh) => block(count, depth, level, fresh),
       join: (level) =>
         emitAddition(
           f,
-          [count, n],
+          [count, columns],
           { at: waiting(level), row: n },
           { at: level === 1 ? result : waiting(level - 1), row: n },
         ),
@@ -87,11 +100,12 @@ export function emitProducts(
     );
     f.advance(to!, 4 * count * n);
   };
-  const parts = rows === 0 ? 0 : Math.floor(m / rows);
-  return f.repeat(batch, () => {
-    f.repeat(parts, () => part(rows));
-    if (m > parts * rows) part(m - parts * rows);
-    if (transposeA) f.advance(left!, 4 * (k * m - m));
-    f.advance(right!, 4 * k * n);
+  const parts = rows === 0 ? 0 : Math.floor(part.rows / rows);
+  const others = m - part.rows;
+  return f.repeat(part.batch, () => {
+    f.repeat(parts, () => take(rows));
+    if (part.rows > parts * rows) take(part.rows - parts * rows);
+    f.advance(left!, transposeA ? 4 * (k * m - part.rows) : 4 * others * k);
+    f.advance(right!, 4 * k * n).advance(to!, 4 * others * n);
   });
 }

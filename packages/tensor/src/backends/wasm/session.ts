@@ -9,10 +9,12 @@ import { sizeOf } from '../../shape.ts';
 import { outputNodes, type ProgramMode, type ProgramRequest, traceProgram } from '../../training.ts';
 import type { KernelTime, Session, SessionOptions, Stage } from '../backend.ts';
 import { type Place, type ProgramLayout, type ProgramViews, viewsOf } from '../layout.ts';
+import { type Code, startCode } from './code.ts';
 import { type Compiled, compileGraph } from './compile.ts';
+import { alone, BARRIER_BYTES } from './cut.ts';
 import { scratchBytes } from './emit-kernels.ts';
-import { runGuarded } from './fault.ts';
 import type { KernelName } from './gemm.ts';
+import type { Helpers } from './helpers.ts';
 import { selectKernel } from './kernels.ts';
 import { PAGE, WASM_BYTES } from './memory.ts';
 
@@ -21,6 +23,8 @@ export { WASM_BYTES } from './memory.ts';
 export interface WasmSessionOptions extends SessionOptions {
   /** Default: what `selectKernel` chooses for the arithmetic. */
   readonly kernel?: KernelName;
+  /** Threads that run programs together with the one that opens the session; the memory is shared then. Default: none. */
+  readonly helpers?: Helpers | undefined;
 }
 
 /** One that answers at once. */
@@ -68,7 +72,8 @@ export async function openWasmSession(
   requests: readonly ProgramRequest[],
   options: WasmSessionOptions = {},
 ): Promise<WasmSession> {
-  const shared = options.memory === 'shared';
+  const { helpers } = options;
+  const shared = options.memory === 'shared' || helpers !== undefined;
   const { kernel, parameters, gradients, programs, pages } = layOutSession(model, requests, options);
   if (pages * PAGE > WASM_BYTES) {
     throw new RangeError(
@@ -78,10 +83,8 @@ export async function openWasmSession(
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   const opened = await Promise.all(
     programs.map(async ({ compiled, layout }) => {
-      const { instance } = await WebAssembly.instantiate(compiled.encode({ pages, shared }), {
-        env: { memory },
-      });
-      return openProgram(memory.buffer, layout, compiled, instance);
+      const code = await startCode(compiled.encode({ pages, shared }), memory, helpers);
+      return openProgram(layout, compiled, code);
     }),
   );
   return {
@@ -98,7 +101,9 @@ export async function openWasmSession(
       throw new RangeError(`no program to ${mode} ${samples} samples; the session was opened with: ${there}`);
     },
     // The memory goes when nobody knows it any more.
-    destroy: () => {},
+    destroy: () => {
+      for (const { close } of opened) close();
+    },
   };
 }
 
@@ -111,11 +116,12 @@ export const sessionBytes = (
 
 function layOutSession(model: Model, requests: readonly ProgramRequest[], options: WasmSessionOptions) {
   const kernel = options.kernel ?? selectKernel(options.math).name;
+  const threads = options.helpers?.threads ?? 1;
   const floats = model.parameterCount;
-  const parameters = { offset: START, length: floats };
+  const parameters = { offset: START + (threads > 1 ? BARRIER_BYTES : 0), length: floats };
   const gradients = { offset: alignUp(parameters.offset + 4 * floats + 64), length: floats };
   const scratch = alignUp(gradients.offset + 4 * floats + 64);
-  const start = alignUp(scratch + scratchBytes(kernel));
+  const start = alignUp(scratch + threads * scratchBytes(kernel));
   const programs = requests.map((request) =>
     layOutProgram(model, request, parameters, gradients, scratch, start, kernel, options),
   );
@@ -131,7 +137,7 @@ function layOutProgram(
   scratch: number,
   start: number,
   kernel: KernelName,
-  { profile = false, arriving }: Pick<WasmSessionOptions, 'profile' | 'arriving'>,
+  { profile = false, arriving, helpers }: Pick<WasmSessionOptions, 'profile' | 'arriving' | 'helpers'>,
 ): { compiled: Compiled; layout: ProgramLayout } {
   const program = traceProgram(model, request);
   let next = start;
@@ -175,6 +181,8 @@ function layOutProgram(
     kernel,
     stepwise: profile,
     arrivals,
+    sharing: helpers ?? alone,
+    barrier: START,
   });
   const placeOf = (index: number, length: number): Place =>
     index < asked.length ? { offset: compiled.offsets[index]!, length } : { offset: next, length: 0 };
@@ -221,15 +229,13 @@ function layerGroups(model: Model): number[][] {
 }
 
 function openProgram(
-  memory: ArrayBufferLike,
   layout: ProgramLayout,
   { stages: compiled }: Compiled,
-  instance: WebAssembly.Instance,
-): WasmProgram {
+  { memory, stages: code, close }: Code,
+): WasmProgram & { readonly close: () => void } {
   const stages = layout.stageReady.map((ready, index): WasmStage => {
-    const stage = instance.exports[`stage${index}`] as () => void;
     const { needs, steps } = compiled[index]!;
-    const run = () => runGuarded(stage, memory);
+    const run = code[index]!;
     const kernels = steps.map(({ output: { op, origin } }) => ({ op, origin }));
     return { ready, needs, kernels, run, profile: () => timed(run, kernels) };
   });
@@ -238,6 +244,7 @@ function openProgram(
     samples: layout.samples,
     ...viewsOf(memory, layout),
     stages,
+    close,
     run: () => {
       for (let index = 0; index < stages.length; index++) stages[index]!.run();
     },

@@ -9,55 +9,70 @@
 import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { levelsOf } from '../../ops/summation.ts';
+import { behind, type OwnAddress, ownAddress, pushAddress } from './address.ts';
 import { type BlockCaller, blockCaller, type ConvolutionContext } from './convolution-block.ts';
+import {
+  type Cut,
+  cutOf,
+  eachOfPart,
+  emitParts,
+  moveToPart,
+  ofPart,
+  onThread,
+  pushFirst,
+  type Team,
+} from './cut.ts';
 import { emitAddition, emitRuns } from './emit-runs.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';
 import { K_BLOCK } from './gemm-block.ts';
 import { buildDirectTile } from './winograd-direct.ts';
-import {
-  buildTile,
-  eachVectors,
-  GAP,
-  pointsOf,
-  shapeOf,
-  sideOf,
-  type TileAction,
-  type TiledShape,
-} from './winograd-tiles.ts';
-import { maps, TileMapper, transposed } from './winograd-transforms.ts';
+import { buildTile, GAP, pointsOf, shapeOf, type TileAction, type TiledShape } from './winograd-tiles.ts';
+import { bytesOfPoint, WindowEmitter } from './winograd-window.ts';
 
 interface Workspace {
   /** Mapped tiles of the image, [points, block, channels + GAP]. */
-  readonly image: number;
+  readonly image: OwnAddress;
   /** Of the result, [points, block, filters + GAP]. */
-  readonly result: number;
+  readonly result: OwnAddress;
   /** The mapped window: panels of a matrix product, or in its gradient [points, channels, filters], and behind it the sums that wait. */
   readonly window: number;
   /** Room for a tile of the image, and for one of the result, that reach beyond the edge. */
-  readonly edge: number;
-  readonly spare: number;
+  readonly edge: OwnAddress;
+  readonly spare: OwnAddress;
   /** Whether each tile of a block is computed as a plain sum. */
-  readonly flags: number;
+  readonly flags: OwnAddress;
   readonly end: number;
 }
 
-/** Bytes of a mapped window from one of its points to the next: those of one element do not fall on the same lines of the cache. */
-function bytesOfPoint({ channels, filters }: TiledShape, kernel: KernelName): number {
-  const { columns } = kernelShapes[kernel];
-  return 4 * (channels * columns * Math.ceil(filters / columns) + GAP);
-}
+/** A mapped window of more bytes stays in no core's own cache: then its points are divided among threads, and otherwise the tiles. */
+const LARGE_WINDOW = 2 ** 20;
 
-/** @param waiting sums over tiles that wait in a window's gradient */
-function workspaceOf(shape: TiledShape, kernel: KernelName, start: number, waiting: number): Workspace {
+/** Whether threads have the points of a block, and map its tiles together; otherwise each has tiles, and blocks of its own. */
+const byPoints = (node: Node, kernel: KernelName): boolean =>
+  node.op === 'conv2dWeightGradient' ||
+  pointsOf(shapeOf(node)) * bytesOfPoint(shapeOf(node), kernel) > LARGE_WINDOW;
+
+/** Where a node's workspace has what, for so many threads. */
+function workspaceOf(node: Node, kernel: KernelName, start: number, threads: number): Workspace {
+  const shape = shapeOf(node);
   const { channels, filters, block, tile } = shape;
   const points = pointsOf(shape);
-  const image = start;
+  const window = start;
+  const image = window + (1 + waitingOf(node)) * points * bytesOfPoint(shape, kernel);
   const result = image + 4 * points * block * (channels + GAP);
-  const window = result + 4 * points * block * (filters + GAP);
-  const edge = window + (1 + waiting) * points * bytesOfPoint(shape, kernel);
+  const flags = result + 4 * points * block * (filters + GAP);
+  const edge = flags + 64 * Math.ceil(block / 16);
   const spare = edge + 4 * points * channels;
-  const flags = spare + 4 * tile * tile * filters;
-  return { image, result, window, edge, spare, flags, end: flags + 4 * block };
+  const end = 64 * Math.ceil((spare + 4 * tile * tile * filters - start) / 64) + start;
+  const ofTiles = threads === 1 || byPoints(node, kernel) ? 0 : end - image;
+  const ofEdge = threads === 1 ? 0 : ofTiles || end - edge;
+  const own = (at: number, apart: number) => ({ at, apart });
+  return {
+    ...{ image: own(image, ofTiles), result: own(result, ofTiles), flags: own(flags, ofTiles) },
+    ...{ edge: own(edge, ofEdge), spare: own(spare, ofEdge) },
+    window,
+    end: end + (threads - 1) * ofEdge,
+  };
 }
 
 function waitingOf(node: Node): number {
@@ -65,8 +80,8 @@ function waitingOf(node: Node): number {
   return node.op === 'conv2dWeightGradient' ? levelsOf(tiles[2], block) : 0;
 }
 
-export const winogradWorkspaceBytes = (node: Node, kernel: KernelName): number =>
-  workspaceOf(shapeOf(node), kernel, 0, waitingOf(node)).end;
+export const winogradWorkspaceBytes = (node: Node, kernel: KernelName, threads: number): number =>
+  workspaceOf(node, kernel, 0, threads).end;
 
 /** A function that computes a convolution node. */
 export function winogradKernel(
@@ -76,7 +91,7 @@ export function winogradKernel(
   context: ConvolutionContext,
 ): FunctionBuilder {
   const f = new FunctionBuilder();
-  const emitter = new WinogradEmitter(f, shapeOf(node), waitingOf(node), context);
+  const emitter = new WinogradEmitter(f, node, context);
   if (node.op === 'conv2dWeightGradient') emitter.windowGradient(first!, second!, to);
   else emitter.results(first!, second!, to, node.op === 'conv2dInputGradient');
   return f;
@@ -89,14 +104,14 @@ interface Direct {
 }
 
 /** Does something with each tile of a block; with `direct`, as a plain sum where the tile's image asks for it. */
-type Again = (action: TileAction, mapped: number, spare: number, direct?: Direct) => void;
+type Again = (action: TileAction, mapped: OwnAddress, spare: OwnAddress, direct?: Direct) => void;
 
 class WinogradEmitter {
   readonly #f: FunctionBuilder;
   readonly #shape: TiledShape;
   readonly #space: Workspace;
   readonly #kernel: KernelName;
-  readonly #mapper: TileMapper;
+  readonly #window: WindowEmitter;
   readonly #callBlock: BlockCaller;
   readonly #shared: ConvolutionContext['shared'];
   /** The tile at hand: address of its sample's image and result, its first row and column in the result. */
@@ -106,21 +121,29 @@ class WinogradEmitter {
   readonly #column: Local;
   readonly #to: Local;
   readonly #flag: Local;
-  readonly #lines: readonly Local[];
+  readonly #team: Team | undefined;
+  readonly #byPoints: boolean;
 
-  constructor(f: FunctionBuilder, shape: TiledShape, waiting: number, context: ConvolutionContext) {
+  constructor(f: FunctionBuilder, node: Node, context: ConvolutionContext) {
     this.#f = f;
-    this.#shape = shape;
+    this.#shape = shapeOf(node);
     this.#kernel = context.kernel;
-    this.#space = workspaceOf(shape, context.kernel, context.workspace, waiting);
-    this.#mapper = new TileMapper(f);
+    this.#team = context.team;
+    this.#byPoints = context.team !== undefined && byPoints(node, context.kernel);
+    this.#space = workspaceOf(node, context.kernel, context.workspace, context.team?.threads ?? 1);
     this.#callBlock = blockCaller(f, context);
     [this.#image, this.#result, this.#row, this.#column, this.#to] = Array.from({ length: 5 }, () =>
       f.local('i32'),
     ) as [Local, Local, Local, Local, Local];
     this.#flag = f.local('i32');
     this.#shared = context.shared;
-    this.#lines = Array.from({ length: 4 }, () => f.local('v128'));
+    const { window, edge } = this.#space;
+    this.#window = new WindowEmitter(f, this.#shape, {
+      kernel: context.kernel,
+      window,
+      edge,
+      team: this.#team,
+    });
   }
 
   /** Results of images and a window; turned: the window is turned round, and its channels and filters change places. */
@@ -130,13 +153,15 @@ class WinogradEmitter {
     const space = this.#space;
     const tile = kernelShapes[this.#kernel];
     const ofPoint = bytesOfPoint(this.#shape, this.#kernel);
-    this.#mapWindow(window, turned);
+    this.#window.map(window, turned);
+    this.#wait();
     const { tiles, block: together } = this.#shape;
     const run = this.#openBlocks(image, to, (count, again) => {
       again('watched', space.image, space.edge);
+      this.#waitForTiles();
       const aRow = 4 * (channels + GAP);
       const cRow = 4 * (filters + GAP);
-      for (let point = 0; point < pointsOf(this.#shape); point++) {
+      this.#eachPoint((point) => {
         for (let first = 0; first < channels; first += K_BLOCK) {
           const block = {
             m: count,
@@ -147,18 +172,24 @@ class WinogradEmitter {
             cRow,
             fresh: first === 0,
           };
-          this.#callBlock(tile, block, () =>
-            f
-              .i32(space.image + point * this.#shape.block * aRow + 4 * first)
-              .i32(space.window + point * ofPoint + 4 * tile.columns * first)
-              .i32(space.result + point * this.#shape.block * cRow),
-          );
+          this.#callBlock(tile, block, () => {
+            this.#push(space.image, point * this.#shape.block * aRow + 4 * first);
+            f.i32(space.window + point * ofPoint + 4 * tile.columns * first);
+            this.#push(space.result, point * this.#shape.block * cRow);
+          });
         }
-      }
+      });
+      this.#waitForTiles();
       again('result', space.result, space.spare, { window, turned });
+      this.#waitForTiles();
     });
-    f.repeat(Math.floor(tiles[2] / together), () => run(together, 0, true));
-    if (tiles[2] % together > 0) run(tiles[2] % together, 0, true);
+    const all = (count: number, most: number) => {
+      f.repeat(Math.floor(count / most), () => run(most, 0, true));
+      if (count % most > 0) run(count % most, 0, true);
+    };
+    const cut = this.#tilesCut();
+    if (cut) emitParts(f, cut, this.#team!.threads, (count) => all(count, Math.min(count, together)));
+    else all(tiles[2], together);
   }
 
   /** The window's gradient, from images and gradients of results. */
@@ -176,9 +207,10 @@ class WinogradEmitter {
     const run = this.#openBlocks(image, gradient, (count, again, level, fresh) => {
       again('image', space.image, space.edge);
       again('gradient', space.result, space.spare);
+      this.#wait();
       const aRow = 4 * (channels + GAP);
       const bRow = 4 * (filters + GAP);
-      for (let point = 0; point < points; point++) {
+      this.#eachPoint((point) => {
         const block = {
           m: channels,
           n: filters,
@@ -188,19 +220,69 @@ class WinogradEmitter {
           cRow: 4 * filters,
           fresh,
         };
-        this.#callBlock(tile, block, () =>
-          f
-            .i32(space.image + point * this.#shape.block * aRow)
-            .i32(space.result + point * this.#shape.block * bRow)
-            .i32(target(level).at + point * ofPoint),
-        );
-      }
+        this.#callBlock(tile, block, () => {
+          this.#push(space.image, point * this.#shape.block * aRow);
+          this.#push(space.result, point * this.#shape.block * bRow);
+          f.i32(target(level).at + point * ofPoint);
+        });
+      });
+      this.#wait();
     });
     emitRuns(f, this.#shape.tiles[2], this.#shape.block, {
       run,
-      join: (level) => emitAddition(f, [points, channels * filters], target(level), target(level - 1)),
+      join: (level) => this.#join(target(level), target(level - 1), ofPoint),
     });
-    this.#unmapWindow(to);
+    this.#wait();
+    this.#window.unmap(to);
+  }
+
+  /** Adds the sums of all points to others. */
+  #join(from: { at: number; row: number }, into: { at: number; row: number }, ofPoint: number): void {
+    const f = this.#f;
+    const { channels, filters } = this.#shape;
+    const points = pointsOf(this.#shape);
+    const add = (count: number, cut?: Cut) => {
+      const [a, b] = [from, into].map(({ at, row }) => ({ at: cut ? ofPart(f, cut, at, ofPoint) : at, row }));
+      emitAddition(f, [count, channels * filters], a!, b!);
+    };
+    if (!this.#team) {
+      add(points);
+      return;
+    }
+    const cut = cutOf(points, this.#team.threads);
+    emitParts(f, cut, this.#team.threads, (count) => add(count, cut));
+  }
+
+  #push(own: OwnAddress, bytes: number): FunctionBuilder {
+    return pushAddress(this.#f, behind(ownAddress(this.#f, own), bytes));
+  }
+
+  #wait(): void {
+    if (this.#team) this.#f.call(this.#team.barrier);
+  }
+
+  /** Where threads share the tiles of a block. */
+  #waitForTiles(): void {
+    if (this.#byPoints) this.#wait();
+  }
+
+  /** How tiles are cut where each thread has blocks of its own. */
+  #tilesCut(): Cut | undefined {
+    if (!this.#team || this.#byPoints) return undefined;
+    return cutOf(this.#shape.tiles[2], this.#team.threads);
+  }
+
+  /** Runs `body` for each point: of threads that share a block each has some. */
+  #eachPoint(body: (point: number) => void): void {
+    const points = pointsOf(this.#shape);
+    const each = this.#byPoints ? cutOf(points, this.#team!.threads).each : points;
+    for (let first = 0; first < points; first += each) {
+      const own = () => {
+        for (let point = first; point < Math.min(points, first + each); point++) body(point);
+      };
+      if (this.#byPoints) onThread(this.#f, first / each, own);
+      else own();
+    }
   }
 
   /** Starts with the first tile. Returns what takes the next so many of them: runs `body`, in which `again` does something with each. */
@@ -213,6 +295,9 @@ class WinogradEmitter {
     const { channels, filters } = this.#shape;
     const state = [this.#image, this.#result, this.#row, this.#column];
     const saved = state.map(() => f.local('i32'));
+    const [block, at] = [f.local('i32'), f.local('i32')];
+    const ofThread = this.#tilesCut();
+    if (ofThread) pushFirst(f, ofThread).set(block);
     f.i32(image)
       .set(this.#image)
       .i32(result)
@@ -222,29 +307,61 @@ class WinogradEmitter {
       .i32(0)
       .set(this.#column);
     return (count, level, fresh) => {
-      for (const [i, local] of state.entries()) f.get(local).set(saved[i]!);
+      if (!this.#team) for (const [i, local] of state.entries()) f.get(local).set(saved[i]!);
       const again: Again = (action, mapped, spare, direct) => {
         const index = this.#shared(`winograd ${action} ${JSON.stringify(this.#shape)}`, () =>
           buildTile(action, this.#shape),
         );
         const isImage = action === 'image' || action === 'watched';
         const base = isImage ? this.#image : this.#result;
-        for (const [i, local] of saved.entries()) f.get(local).set(state[i]!);
-        f.i32(mapped).set(this.#to).i32(this.#space.flags).set(this.#flag);
-        f.repeat(count, () => {
-          const mapTile = () =>
-            f.get(base).get(this.#row).get(this.#column).get(this.#to).i32(spare).get(this.#flag).call(index);
+        const row = 4 * ((isImage ? channels : filters) + GAP);
+        this.#push(mapped, 0).set(this.#to);
+        this.#push(this.#space.flags, 0).set(this.#flag);
+        const mapTile = () => {
+          f.get(base).get(this.#row).get(this.#column).get(this.#to);
+          this.#push(spare, 0).get(this.#flag).call(index);
+        };
+        const takeOne = () => {
           if (!direct) mapTile();
           else
             f.get(this.#flag)
               .memory('i32Load')
               .either(() => this.#direct(direct), mapTile);
-          f.advance(this.#to, 4 * ((isImage ? channels : filters) + GAP)).advance(this.#flag, 4);
+          f.advance(this.#to, row).advance(this.#flag, 4);
           this.#nextTile();
-        });
+        };
+        if (!this.#team) {
+          for (const [i, local] of saved.entries()) f.get(local).set(state[i]!);
+          f.repeat(count, takeOne);
+        } else if (this.#byPoints) {
+          const cut = cutOf(count, this.#team.threads);
+          pushFirst(f, cut).get(block).op('i32Add').set(at);
+          this.#seek(at, image, result);
+          moveToPart(f, cut, this.#to, row);
+          moveToPart(f, cut, this.#flag, 4);
+          eachOfPart(f, cut, takeOne);
+        } else {
+          this.#seek(block, image, result);
+          f.repeat(count, takeOne);
+        }
       };
       body(count, again, level, fresh);
+      f.advance(block, count);
     };
+  }
+
+  /** Goes to a tile that is counted over all images. */
+  #seek(tile: Local, image: number, result: number): void {
+    const f = this.#f;
+    const { image: extents, places, tile: side, tiles, channels, filters } = this.#shape;
+    const ofSample = tiles[0] * tiles[1];
+    const inSample = () => f.get(tile).i32(ofSample).op('i32RemU').i32(tiles[1]);
+    inSample().op('i32DivU').i32(side).op('i32Mul').set(this.#row);
+    inSample().op('i32RemU').i32(side).op('i32Mul').set(this.#column);
+    const sample = (bytes: number, base: number) =>
+      f.get(tile).i32(ofSample).op('i32DivU').i32(bytes).op('i32Mul').i32(base).op('i32Add');
+    sample(4 * extents[0] * extents[1] * channels, image).set(this.#image);
+    sample(4 * places[0] * places[1] * filters, result).set(this.#result);
   }
 
   /** Computes the tile at hand as a plain sum. */
@@ -274,104 +391,5 @@ class WinogradEmitter {
         f.advance(this.#result, 4 * places[0] * places[1] * filters);
       });
     });
-  }
-
-  /** Maps the window to panels of a matrix product, [points, panels, channels, columns of a panel]. */
-  #mapWindow(window: number, turned: boolean): void {
-    const f = this.#f;
-    const { channels, filters, tile } = this.#shape;
-    const { columns } = kernelShapes[this.#kernel];
-    const point = bytesOfPoint(this.#shape, this.#kernel);
-    const tap = 4 * channels * filters;
-    const [panel, from, first, to] = [0, 1, 2, 3].map(() => f.local('i32')) as [Local, Local, Local, Local];
-    const mapOne = (load: (i: number, j: number) => void, at: number) =>
-      this.#mapper.map(maps[tile].window, 1, load, (i, j, _, push) => {
-        f.get(to);
-        push();
-        f.memory('v128Store', (i * sideOf(this.#shape) + j) * point + at);
-      });
-    /** Four filters of one channel, which lie together. */
-    const straight = (width: number) => {
-      f.repeat(channels, () => {
-        f.repeat(width / 4, () => {
-          mapOne((i, j) => f.get(from).memory('v128Load', (3 * i + j) * tap), 0);
-          f.advance(from, 16).advance(to, 16);
-        });
-        f.advance(from, 4 * (filters - width)).advance(to, 4 * (columns - width));
-      });
-      f.advance(first, 4 * width);
-    };
-    /** Four filters of four channels: squares, in which the channels lie together, are turned first. */
-    const turnedRound = (width: number) => {
-      f.repeat(channels / 4, () => {
-        f.repeat(width / 4, () => {
-          this.#turnSquares(from, tap, 4 * channels, this.#space.edge);
-          for (let channel = 0; channel < 4; channel++) {
-            const at = (i: number, j: number) => this.#space.edge + 16 * (4 * (8 - (3 * i + j)) + channel);
-            mapOne((i, j) => f.i32(at(i, j)).memory('v128Load'), 4 * columns * channel);
-          }
-          f.advance(from, 16 * channels).advance(to, 16);
-        });
-        f.advance(from, 16 - 4 * channels * width).advance(to, 4 * (4 * columns - width));
-      });
-      f.advance(first, 4 * channels * width);
-    };
-    f.i32(window).set(first).i32(this.#space.window).set(panel);
-    const ofPanel = (width: number) => {
-      f.get(first).set(from).get(panel).set(to);
-      if (turned) turnedRound(width);
-      else straight(width);
-      f.advance(panel, 4 * channels * columns);
-    };
-    const whole = Math.floor(filters / columns);
-    f.repeat(whole, () => ofPanel(columns));
-    if (filters > whole * columns) ofPanel(filters - whole * columns);
-  }
-
-  /** Copies a square of 4 x 4 of each of the nine elements of the window, rows and columns exchanged. */
-  #turnSquares(from: Local, tap: number, row: number, to: number): void {
-    const f = this.#f;
-    const lines = this.#lines;
-    const [a, b, c, d] = lines as [Local, Local, Local, Local];
-    for (let element = 0; element < 9; element++) {
-      for (const [i, line] of lines.entries())
-        f.get(from)
-          .memory('v128Load', element * tap + i * row)
-          .set(line);
-      for (let column = 0; column < 4; column++) {
-        const high = column - (column % 2);
-        const pair = 2 * (column % 2);
-        f.i32(to + 16 * (4 * element + column));
-        f.get(a)
-          .get(b)
-          .shuffle32(high, 4 + high, 1 + high, 5 + high);
-        f.get(c)
-          .get(d)
-          .shuffle32(high, 4 + high, 1 + high, 5 + high);
-        f.shuffle32(pair, 1 + pair, 4 + pair, 5 + pair).memory('v128Store');
-      }
-    }
-  }
-
-  /** From the gradient of the mapped window, [points, channels, filters], to that of the window. */
-  #unmapWindow(to: number): void {
-    const f = this.#f;
-    const { channels, filters } = this.#shape;
-    const tap = 4 * channels * filters;
-    const point = bytesOfPoint(this.#shape, this.#kernel);
-    const [from, into] = [f.local('i32'), f.local('i32')];
-    f.i32(this.#space.window).set(from).i32(to).set(into);
-    eachVectors(f, channels * filters, [from, into], (lanes) =>
-      this.#mapper.map(
-        transposed(maps[this.#shape.tile].window),
-        lanes,
-        (i, j, lane) => f.get(from).memory('v128Load', (i * sideOf(this.#shape) + j) * point + 16 * lane),
-        (i, j, lane, push) => {
-          f.get(into);
-          push();
-          f.memory('v128Store', (3 * i + j) * tap + 16 * lane);
-        },
-      ),
-    );
   }
 }

@@ -39,7 +39,7 @@ export function placeOnDevice(
   const elsewhere = (nodes: readonly Node[]) => nodes.map((node) => [node, 0] as const);
   const words = layOut(plan.steps, start, new Map([...leaves, ...elsewhere(halved)]), kept, workspaceOf);
   const width = storage === 'f16' ? 2 : 4;
-  const halves = layOut(plan.steps, 0, new Map([...leaves, ...elsewhere(whole)]), kept, () => 0, width);
+  const halves = layOut(plan.steps, 0, new Map([...leaves, ...elsewhere(whole)]), kept, () => 0, { width });
   const inHalves = new Set(halved);
   return {
     place: (node) =>
