@@ -86,6 +86,12 @@ describe('same bits', () => {
     expect((await cluster.run(job)).digest).toBe(quiet.digest);
   });
 
+  it('with slots of two threads, beside one of one', async () => {
+    await dismiss();
+    workers = await Promise.all([2, 1].map((threads) => cluster.worker(1, { threads })));
+    expect((await cluster.run(job)).digest).toBe(quiet.digest);
+  });
+
   it('through shared memory and over data links at once', async () => {
     await dismiss();
     workers = await Promise.all([true, false].map((sharedMemory) => cluster.worker(1, { sharedMemory })));

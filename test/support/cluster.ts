@@ -124,7 +124,13 @@ export class TestCluster {
   /** Starts a worker process; resolves when the coordinator has welcomed it. */
   async worker(
     slots = 1,
-    more: { sharedMemory?: boolean; peers?: boolean; coordinator?: string; redisUrl?: string } = {},
+    more: {
+      threads?: number;
+      sharedMemory?: boolean;
+      peers?: boolean;
+      coordinator?: string;
+      redisUrl?: string;
+    } = {},
     env: Readonly<Record<string, string>> = {},
   ): Promise<ChildProcess> {
     const options = { coordinator: this.#address, slots, logLevel: 'silent', ...more };

@@ -14,6 +14,7 @@ export interface WorkerProcessOptions extends TlsFiles {
   /** host:port. Default: the parent sends `{ coordinator }` once it knows it. */
   readonly coordinator?: string;
   readonly slots: number;
+  readonly threads?: number;
   readonly backend?: Backend;
   readonly gpuStorage?: GpuStorage;
   readonly profile?: string;

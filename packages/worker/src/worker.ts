@@ -38,8 +38,10 @@ export type WorkerState =
 export interface WorkerOptions {
   /** host:port, or a promise of it: compute threads start meanwhile. */
   readonly coordinator: string | Promise<string>;
-  /** Compute threads. Default: one a core, one for webgpu. */
+  /** Shards that are computed at once. Default: one a core, one for webgpu. */
   readonly slots?: number;
+  /** Threads that compute a shard together, in each slot that computes on wasm. The bits are the same for any number. Default 1. */
+  readonly threads?: number;
   /** What jobs of fast arithmetic are computed on. Default wasm. */
   readonly backend?: Backend;
   /** How a GPU holds what lies between the layers. Default f32. */
@@ -146,14 +148,14 @@ class KasaneWorker implements RunningWorker {
       },
       log: this.#log,
     });
-    const { backend = 'wasm', gpuStorage = 'f32', profile } = options;
+    const { backend = 'wasm', threads = 1, gpuStorage = 'f32', profile } = options;
     // One thread keeps a GPU busy.
     const slots = options.slots ?? (backend === 'webgpu' ? 1 : availableParallelism());
     this.#trace =
       profile === undefined
         ? undefined
         : new Trace(profile, this.id, (what) => this.#log.warn(`${what}; the profile has a gap there`));
-    const how = { backend, gpuStorage, profile: this.#trace !== undefined };
+    const how = { backend, threads, gpuStorage, profile: this.#trace !== undefined };
     this.#pool = options.compute ?? new SlotPool(slots, this.#log, how, this.#trace);
     this.done = new Promise((resolve, reject) => {
       this.#resolveDone = resolve;
@@ -206,7 +208,7 @@ class KasaneWorker implements RunningWorker {
       worker: this.id,
       host: hostname(),
       slots: this.#pool.size,
-      backend: this.#pool.all[0]?.kernel ?? 'wasm',
+      backend: this.#kernel,
       protocol: PROTOCOL_VERSION,
     };
     this.#stream = new CoordinatorStream({
@@ -275,6 +277,11 @@ class KasaneWorker implements RunningWorker {
     this.#stream?.send({ $case: 'peersOpened', value: { address: '', why } });
   }
 
+  /** What computes, for people. */
+  get #kernel(): string {
+    return this.#pool.all[0]?.kernel ?? 'wasm';
+  }
+
   /** Serves metrics and health, if it is to. */
   async #tell(): Promise<WorkerMetrics | undefined> {
     const { metrics: options } = this.#options;
@@ -326,7 +333,9 @@ class KasaneWorker implements RunningWorker {
         }
         if (this.#state === 'connecting') this.#state = 'connected';
         this.#why = '';
-        this.#log.info(`connected to ${this.#coordinator} as ${this.id}`);
+        this.#log.info(
+          `connected to ${this.#coordinator} as ${this.id}: ${this.#pool.size} x ${this.#kernel}`,
+        );
         this.#resolveConnected();
         break;
       }

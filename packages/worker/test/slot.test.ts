@@ -98,6 +98,59 @@ describe('a slot', { timeout: 30_000 }, () => {
     expect([...last.ready].sort()).toEqual(model.parameters.map((_, index) => index));
   });
 
+  describe('of several threads', () => {
+    const wide: ModelDescription = {
+      input: [400],
+      classes: 3,
+      layers: [{ type: 'dense', units: 300 }, { type: 'relu' }, { type: 'dense', units: 3 }],
+    };
+    const request = { mode: 'train', samples: 40 } as const;
+    const given: SlotInputs = {
+      x: Float32Array.from({ length: 400 * 40 }, (_, index) => Math.sin(index)),
+      target: Int32Array.from({ length: 40 }, (_, index) => index % 3),
+      ids: Uint32Array.from({ length: 40 }, (_, index) => index),
+      key: inputs.key,
+    };
+    const deaths: string[] = [];
+    const opened = async (threads: number) => {
+      const slot = new Slot(
+        ({ message }) => deaths.push(message),
+        () => {},
+        { threads },
+      );
+      slots.push(slot);
+      const session = await slot.open(wide, [request], 'exact');
+      slot.parameters(session).set(initializeParameters(buildModel(wide), 1));
+      return { slot, session };
+    };
+
+    it('gives the bits of one, and says how many there are', async () => {
+      const found = [];
+      for (const threads of [1, 2, 3]) {
+        const { slot, session } = await opened(threads);
+        expect(slot.kernel.includes(`, ${threads} threads`)).toBe(threads > 1);
+        await slot.run(session, request, given, () => {});
+        found.push(slot.gradients(session).slice());
+        slot.close(session);
+        // A session after another one, in the same threads.
+        const next = await slot.open(wide, [request], 'exact');
+        slot.parameters(next).set(initializeParameters(buildModel(wide), 1));
+        await slot.run(next, request, given, () => {});
+        found.push(slot.gradients(next).slice());
+      }
+      for (const gradients of found) expect(gradients).toEqual(found[0]);
+    });
+
+    it('dies with one of them, and says so', async () => {
+      const { slot, session } = await opened(2);
+      await slot.run(session, request, given, () => {});
+      const code = await slot.helpers[0]!.terminate();
+      const message = `a helper of the compute thread ended with code ${code}`;
+      await expect(slot.run(session, request, given, () => {})).rejects.toThrow(message);
+      expect(deaths).toEqual([message]);
+    });
+  });
+
   describe('while parameters arrive', () => {
     const wide: ModelDescription = {
       input: [400],

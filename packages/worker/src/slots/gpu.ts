@@ -13,6 +13,8 @@ export type GpuStorage = 'f32' | 'f16';
 export interface Compute {
   /** Default wasm. */
   readonly backend?: Backend;
+  /** Threads that run the program of a slot together, on wasm. Default 1. */
+  readonly threads?: number;
   /** Default f32. */
   readonly gpuStorage?: GpuStorage;
   /** Each kernel is timed, which makes a step slower. Default false. */

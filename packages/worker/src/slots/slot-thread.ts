@@ -12,6 +12,7 @@ import {
   type KernelTime,
   type MathMode,
 } from '@kasane/tensor/backends/backend';
+import { type Lead, leadTeam } from '@kasane/tensor/internal/node/team';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import { type KernelSpan, traceClock } from '../observe/trace.ts';
@@ -51,7 +52,12 @@ import {
 } from './slot-protocol.ts';
 
 const port = parentPort!;
-const { control, compute } = workerData as { control: SharedArrayBuffer; compute: Compute };
+const { control, compute, lead } = workerData as {
+  control: SharedArrayBuffer;
+  compute: Compute;
+  /** The threads that compute together with this one. */
+  lead: Lead | undefined;
+};
 const { profile = false } = compute;
 const words = new Int32Array(control);
 const numbers = new Float64Array(control);
@@ -74,7 +80,7 @@ interface Opened {
 const sessions = new Map<number, Opened>();
 
 const say = (message: SlotResponse) => port.postMessage(message);
-const backends = await openBackends(compute);
+const backends = await openBackends(compute, lead && leadTeam(lead));
 say({
   kind: 'ready',
   kernel: backends.kernel,

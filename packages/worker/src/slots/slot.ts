@@ -7,6 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { MathMode } from '@kasane/tensor/backends/backend';
 import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/layout';
+import { startTeam, type TeamThreads } from '@kasane/tensor/internal/node/team';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { KernelSpan } from '../observe/trace.ts';
@@ -123,6 +124,8 @@ export interface RunOutcome {
 
 export class Slot implements ComputeSlot {
   readonly #thread: Worker;
+  /** The threads that compute together with it. */
+  readonly #team: TeamThreads | undefined;
   readonly #backend: Compute['backend'];
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;
@@ -133,6 +136,7 @@ export class Slot implements ComputeSlot {
   #nextSession = 0;
   #running: { readonly session: SlotSession; readonly version: number | undefined } | undefined;
   #threw = '';
+  #died: (error: Error) => void = () => {};
   #dead: Error | undefined;
   #ended: Promise<void> | undefined;
   #kernel = '';
@@ -153,10 +157,13 @@ export class Slot implements ComputeSlot {
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     this.#words = new Int32Array(control);
     this.#numbers = new Float64Array(control);
+    const { threads = 1 } = compute;
+    this.#team = threads > 1 ? startTeam(threads, (error) => this.#died(error)) : undefined;
     this.#thread = new Worker(
       new URL(import.meta.url.endsWith('.ts') ? './slot-thread.ts' : './slot-thread.js', import.meta.url),
       {
-        workerData: { control, compute },
+        workerData: { control, compute, lead: this.#team?.lead },
+        transferList: [...(this.#team?.lead.ports ?? [])],
       },
     );
     this.ready = new Promise((resolve, reject) => {
@@ -172,17 +179,20 @@ export class Slot implements ComputeSlot {
           this.#answer(message);
         }
       });
-      const died = (error: Error) => {
+      this.#died = (error: Error) => {
         if (this.#dead) return;
         this.#dead = error;
         reject(error);
         for (const { reject: refuse } of this.#opening.values()) refuse(error);
         Atomics.store(this.#words, STAGE, FAILED);
         Atomics.notify(this.#words, STAGE);
+        // Those that are left would wait for it for ever.
+        void this.#team?.end();
+        if (this.#team) void this.#thread.terminate();
         onDeath(error);
       };
-      this.#thread.on('error', died);
-      this.#thread.on('exit', (code) => died(new Error(`the compute thread ended with code ${code}`)));
+      this.#thread.on('error', (error: Error) => this.#died(error));
+      this.#thread.on('exit', (code) => this.#died(new Error(`the compute thread ended with code ${code}`)));
     });
     this.ready.catch(() => {});
   }
@@ -190,6 +200,11 @@ export class Slot implements ComputeSlot {
   /** Name of the matrix kernel in use, once `ready`. */
   get kernel(): string {
     return this.#kernel;
+  }
+
+  /** The threads that compute together with its own. */
+  get helpers(): readonly Worker[] {
+    return this.#team?.threads ?? [];
   }
 
   /** Compiles a job's programs in the thread. @throws Unable when they do not fit */
@@ -339,7 +354,7 @@ export class Slot implements ComputeSlot {
       this.#send({ kind: 'exit' });
       await Promise.race([ended, setTimeout(GPU_EXIT_MS, undefined, { ref: false })]);
     }
-    await this.#thread.terminate();
+    await Promise.all([this.#thread.terminate(), this.#team?.end()]);
   }
 
   #whyFailed(): Error {
