@@ -88,6 +88,11 @@ export const backend = () =>
   )
     .default('wasm')
     .argParser(oneOf(backends));
+export const threads = () =>
+  new Option(
+    '--threads <n>',
+    'threads that compute one shard together, on wasm (default: cores divided by slots)',
+  ).argParser(integer(1, 256));
 export const gpuStorage = () =>
   new Option('--gpu-storage <storage>', 'precision of activations on a GPU: f32, or f16 for half the memory')
     .default('f32')

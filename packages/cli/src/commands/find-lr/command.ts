@@ -1,7 +1,17 @@
 /** The command `kasane find-lr`, a learning-rate range test. Loads nothing heavy. */
 import { availableParallelism } from 'node:os';
+import { threadsEach } from '../../process/threads-each.ts';
 import { integer, positive } from '../../program/options.ts';
-import { backend, command, dataPath, gpuStorage, help, logLevel, redis } from '../../program/program.ts';
+import {
+  backend,
+  command,
+  dataPath,
+  gpuStorage,
+  help,
+  logLevel,
+  redis,
+  threads,
+} from '../../program/program.ts';
 
 /** Steps are kept whole in memory and on the terminal. */
 const MOST_STEPS = 1000;
@@ -15,7 +25,8 @@ export function addFindLr(): void {
     .option('--to <rate>', 'last learning rate', positive(), 10)
     .option('--steps <n>', 'number of steps', integer(20, MOST_STEPS), 100)
     .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
-    .option('--slots <n>', 'compute threads per worker', integer(1, 256), 1)
+    .option('--slots <n>', 'shards that a worker computes at once', integer(1, 256), 1)
+    .addOption(threads())
     .addOption(backend())
     .addOption(gpuStorage())
     .addOption(dataPath())
@@ -37,10 +48,11 @@ export function addFindLr(): void {
       const job = await (await import('./range-job.ts')).rangeJob(jobOrPreset, options);
       const { withWorkers } = await import('../train/worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
+      const threads = options.threads ?? threadsEach(workers * slots);
       (await import('../../process/open-files.ts')).requireOpenFiles(workers);
       (await import('../../process/file-size.ts')).requireFileSize();
-      await withWorkers(workers, { slots, backend, gpuStorage, logLevel }, async (forked) =>
-        (await import('./find-lr.ts')).findLr(job, options, forked),
+      await withWorkers(workers, { slots, threads, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./find-lr.ts')).findLr(job, { ...options, threads }, forked),
       );
     });
 }

@@ -14,7 +14,10 @@ import { lasting, type Range } from './range-job.ts';
 import { type Point, type RangeTest, rangeTest } from './range-test.ts';
 
 type Options = Range &
-  Pick<TrainOptions, 'workers' | 'slots' | 'backend' | 'gpuStorage' | 'redis' | 'json' | 'logLevel'>;
+  Pick<
+    TrainOptions,
+    'workers' | 'slots' | 'threads' | 'backend' | 'gpuStorage' | 'redis' | 'json' | 'logLevel'
+  >;
 
 /** Points that the coordinator keeps: of every step, also of those that are done before it is told to stop. */
 const KEPT_POINTS = 100_000;
@@ -27,7 +30,7 @@ const [WIDTH, HEIGHT] = [72, 12];
 export async function findLr(job: Job, options: Options, forked: readonly ForkedWorker[]): Promise<void> {
   const say = (line: string) => void err.lines(line);
   const cluster = new EmbeddedCluster({
-    ...{ workers: options.workers, slots: options.slots },
+    ...{ workers: options.workers, slots: options.slots, threads: options.threads },
     ...{ backend: options.backend, gpuStorage: options.gpuStorage },
     redisUrl: options.redis ?? process.env.REDIS_URL,
     forked,

@@ -16,6 +16,7 @@ import {
   profile,
   redis,
   serverTls,
+  threads,
   token,
 } from '../../program/program.ts';
 
@@ -88,7 +89,12 @@ export function addBackup(): void {
 export function addWorker(): void {
   const working = command('worker', 'run a worker for a coordinator')
     .addOption(coordinator())
-    .option('--slots <n>', 'compute threads (default: one per core, one for webgpu)', integer(1, 256))
+    .option(
+      '--slots <n>',
+      'shards that it computes at once (default: one per core, one for webgpu)',
+      integer(1, 256),
+    )
+    .addOption(threads())
     .addOption(backend())
     .addOption(gpuStorage())
     .addOption(profile())

@@ -1,5 +1,5 @@
 /** The commands that stay: coordinator and worker. */
-import { constants, networkInterfaces } from 'node:os';
+import { availableParallelism, constants, networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { ExchangeMode } from '@kasane/coordinator/internal/peers/owner-choice';
@@ -17,6 +17,7 @@ import { out } from '../../output/say.ts';
 import { requireFileSize } from '../../process/file-size.ts';
 import { requireOpenFiles } from '../../process/open-files.ts';
 import { onStop, stopAsked } from '../../process/stop.ts';
+import { threadsEach } from '../../process/threads-each.ts';
 import { limitsOf } from '../../program/limit-flags.ts';
 import { type LogFormat, type LogLevel, stateFolder } from '../../program/options.ts';
 import { endOrphan, startRedis } from '../../redis/start.ts';
@@ -173,6 +174,7 @@ function endsAnyway(code: number): void {
 export interface WorkerCommand extends MetricsFlags, TlsFiles, Places {
   readonly coordinator: string;
   readonly slots?: number;
+  readonly threads?: number;
   readonly backend: Backend;
   readonly gpuStorage: GpuStorage;
   readonly profile?: string;
@@ -193,6 +195,7 @@ export async function worker(options: WorkerCommand): Promise<void> {
   const running = await startWorker({
     coordinator: address,
     ...(slots !== undefined && { slots }),
+    threads: options.threads ?? (backend === 'webgpu' ? 1 : threadsEach(slots ?? availableParallelism())),
     backend,
     gpuStorage,
     profile,

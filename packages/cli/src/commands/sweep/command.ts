@@ -1,17 +1,29 @@
 /** The commands `kasane sweep` and `kasane sweeps`. Load nothing heavy. */
 import { availableParallelism } from 'node:os';
 import { Option } from 'commander';
+import { threadsEach } from '../../process/threads-each.ts';
 import { address, integer } from '../../program/options.ts';
-import { asks, backend, command, gpuStorage, help, logLevel, redis, token } from '../../program/program.ts';
+import {
+  asks,
+  backend,
+  command,
+  gpuStorage,
+  help,
+  logLevel,
+  redis,
+  threads,
+  token,
+} from '../../program/program.ts';
 import { PRIORITY_HELP } from '../jobs/command.ts';
 
 /** Options that are about a cluster of this machine. */
-const ofCluster = ['workers', 'slots', 'backend', 'gpuStorage', 'redis', 'logLevel'];
+const ofCluster = ['workers', 'slots', 'threads', 'backend', 'gpuStorage', 'redis', 'logLevel'];
 
 export function addSweep(): void {
   command('sweep <file>', 'try many variants of a job on a local cluster, and keep the best')
     .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
-    .option('--slots <n>', 'compute threads per worker', integer(1, 256), 1)
+    .option('--slots <n>', 'shards that a worker computes at once', integer(1, 256), 1)
+    .addOption(threads())
     .addOption(backend())
     .addOption(gpuStorage())
     .addOption(redis())
@@ -55,10 +67,11 @@ export function addSweep(): void {
       const place = (await import('../../files/output-file.ts')).weightsPlace(sweep.name, options.out);
       const { withWorkers } = await import('../train/worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
+      const threads = options.threads ?? threadsEach(workers * slots);
       (await import('../../process/open-files.ts')).requireOpenFiles(workers);
       (await import('../../process/file-size.ts')).requireFileSize();
-      await withWorkers(workers, { slots, backend, gpuStorage, logLevel }, async (forked) =>
-        (await import('./sweep.ts')).sweepHere(sweep, place, options, forked),
+      await withWorkers(workers, { slots, threads, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./sweep.ts')).sweepHere(sweep, place, { ...options, threads }, forked),
       );
     });
 }

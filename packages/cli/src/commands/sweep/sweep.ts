@@ -17,6 +17,7 @@ import { report } from './report.ts';
 export interface SweepOptions {
   readonly workers: number;
   readonly slots: number;
+  readonly threads: number;
   readonly backend: Backend;
   readonly gpuStorage: GpuStorage;
   readonly redis?: string;
@@ -36,6 +37,7 @@ export async function sweepHere(
   const cluster = new EmbeddedCluster({
     workers: options.workers,
     slots: options.slots,
+    threads: options.threads,
     backend: options.backend,
     gpuStorage: options.gpuStorage,
     redisUrl: options.redis ?? process.env.REDIS_URL,

@@ -24,6 +24,8 @@ import { type ForkedWorker, forkWorker, tellCoordinator } from './worker-process
 export interface ClusterOptions {
   readonly workers: number;
   readonly slots: number;
+  /** That compute a shard together. Default 1. */
+  readonly threads?: number;
   readonly backend: Backend;
   readonly gpuStorage: GpuStorage;
   /** Workers write traces. Default false. */
@@ -84,7 +86,7 @@ export class EmbeddedCluster {
   }
 
   async #start(): Promise<{ address: string }> {
-    const { redisUrl, limits, log, say, workers, slots, forked = [] } = this.#options;
+    const { redisUrl, limits, log, say, workers, slots, threads = 1, forked = [] } = this.#options;
     for (const worker of forked) this.#adopt(worker);
     await sweepTemporaryFolders(endOrphan);
     this.#directory = makeTemporaryFolder();
@@ -108,7 +110,7 @@ export class EmbeddedCluster {
     this.#checkWanted();
     const { address } = this.#coordinator;
     say(
-      `Cluster: coordinator at ${address}, ${workers} ${workers === 1 ? 'worker' : 'workers'} with ${slots} ${slots === 1 ? 'slot' : 'slots'} each`,
+      `Cluster: coordinator at ${address}, ${workers} ${workers === 1 ? 'worker' : 'workers'} with ${slots} ${slots === 1 ? 'slot' : 'slots'} each${threads > 1 ? ` of ${threads} threads` : ''}`,
     );
     for (const worker of this.#workers) tellCoordinator(worker, address);
     return { address };
@@ -142,9 +144,10 @@ export class EmbeddedCluster {
   }
 
   #startWorker(): void {
-    const { slots, backend, gpuStorage, log } = this.#options;
+    const { slots, threads = 1, backend, gpuStorage, log } = this.#options;
     const profile = this.#nextTrace();
-    this.#adopt(forkWorker({ slots, backend, gpuStorage, logLevel: log.level, ...(profile && { profile }) }));
+    const options = { slots, threads, backend, gpuStorage, logLevel: log.level };
+    this.#adopt(forkWorker({ ...options, ...(profile && { profile }) }));
   }
 
   #adopt(worker: ForkedWorker): void {

@@ -1,5 +1,6 @@
 /** The command `kasane train`. Loads nothing heavy. */
 import { availableParallelism } from 'node:os';
+import { threadsEach } from '../../process/threads-each.ts';
 import { addTrainingFlags, integer } from '../../program/options.ts';
 import {
   backend,
@@ -12,13 +13,15 @@ import {
   profile,
   redis,
   tensorboard,
+  threads,
 } from '../../program/program.ts';
 
 export function addTrain(): void {
   const train = command('train', 'train a job file or preset on a local cluster')
     .argument('[job]', 'job file or preset', 'mnist-mlp')
     .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
-    .option('--slots <n>', 'compute threads per worker', integer(1, 256), 1)
+    .option('--slots <n>', 'shards that a worker computes at once', integer(1, 256), 1)
+    .addOption(threads())
     .addOption(backend())
     .addOption(gpuStorage())
     .addOption(profile())
@@ -46,12 +49,13 @@ export function addTrain(): void {
       const job = await (await import('./job-to-train.ts')).jobToTrain(jobOrPreset, options);
       const { withWorkers } = await import('./worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
+      const threads = options.threads ?? threadsEach(workers * slots);
       (await import('../../process/open-files.ts')).requireOpenFiles(workers);
       (await import('../../process/file-size.ts')).requireFileSize();
       // A profile is written to a file of the cluster, which forks its workers itself, then.
       const first = options.profile === undefined ? workers : 0;
-      await withWorkers(first, { slots, backend, gpuStorage, logLevel }, async (forked) =>
-        (await import('./train.ts')).train(job, options, forked),
+      await withWorkers(first, { slots, threads, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./train.ts')).train(job, { ...options, threads }, forked),
       );
     });
   addTrainingFlags(train);

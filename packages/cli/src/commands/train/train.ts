@@ -33,6 +33,7 @@ import type { ForkedWorker } from './worker-processes.ts';
 export interface TrainOptions {
   readonly workers: number;
   readonly slots: number;
+  readonly threads: number;
   readonly backend: Backend;
   readonly gpuStorage: GpuStorage;
   readonly profile?: string;
@@ -65,6 +66,7 @@ export async function train(
   const cluster = new EmbeddedCluster({
     workers: options.workers,
     slots: options.slots,
+    threads: options.threads,
     backend: options.backend,
     gpuStorage: options.gpuStorage,
     profile: options.profile !== undefined,
