@@ -1,5 +1,5 @@
-"""PyTorch as a benchmark's peer, one thread: computes only while it is asked to, as peers/answer.ts does."""
-import json, math, sys, time
+"""PyTorch as a benchmark's peer, of PEER_THREADS threads (default one): computes only while it is asked to, as peers/answer.ts does."""
+import json, math, os, sys, time
 import torch
 
 PARTS = 16
@@ -8,7 +8,7 @@ PARTS = 16
 def answer(open_work):
     """Says its version, then reads lines [WORK, COUNT] and answers each with milliseconds of a call: CPU time, and wall time in the shortest
     of the parts that the calls are timed in. null for work for which open_work gives None instead of what a call runs."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get("PEER_THREADS", "1")))
     torch.manual_seed(1)
     print(json.dumps(torch.__version__), flush=True)
     known, call = None, None
