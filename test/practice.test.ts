@@ -164,6 +164,36 @@ it('starts from the weights of another model, with a new head and a frozen body'
   expect(existsSync(source.model)).toBe(true);
 });
 
+it('whoever submits is told what is worth knowing of the data and of the starting weights', async () => {
+  const source = await cluster.run(job({ epochs: 1 }));
+  const numbered = join(temporaryDirectory(cleanUp), 'numbered.csv');
+  const rows = table().trim().split('\n');
+  writeFileSync(numbered, `${rows.map((row, i) => `${i || 'Id'},${row}`).join('\n')}\n`);
+  const next = {
+    ...job({ epochs: 1 }, { init: source.model }),
+    model: { preset: 'tabular', features: 3, outputs: 3, hidden: [16, 16], dropout: 0.1 },
+    data: { format: 'csv', path: numbered, target: 'kind' },
+  };
+  const expected = [
+    expect.stringMatching(/^column 'Id' seems to number the rows.*data\.columns/),
+    expect.stringMatching(/^starting from .*: 5 of 6 parameters loaded; initialized: hidden-0\.weight/),
+  ];
+  const { client } = cluster;
+  const heard: string[] = [];
+  const id = await client.submit(JSON.stringify(next), 0, undefined, (note) => heard.push(note));
+  expect(heard).toEqual(expected);
+  expect((await client.check(JSON.stringify(next))).notes).toEqual(expected);
+  const search = { trials: 1, parameters: { 'training.learningRate': { choices: [0.01] } } };
+  const ofSweep: string[] = [];
+  await client.sweeps.submit(JSON.stringify({ ...next, search }), 0, undefined, (note) => ofSweep.push(note));
+  expect(ofSweep).toEqual(expected);
+  // For those who look later, in any client.
+  for await (const _ of client.watch(id));
+  const notes = (await client.events(id)).filter(({ code }) => code === 'note');
+  client.close();
+  expect(notes.map(({ args }) => (JSON.parse(args) as { note: string }).note)).toEqual(expected);
+});
+
 it('a network of one half of the classes learns the other half sooner than a fresh one', async () => {
   const half = (name: string, data: string, training: object, more: object = {}) => ({
     name,

@@ -7,8 +7,8 @@ import { count } from './count.ts';
 
 /** As `--dry-run --json` has it. */
 export function planRecord({ spec }: Job, plan: CheckResponse) {
-  const { parameters, trainingSamples, testSamples, stepsPerEpoch, steps } = plan;
-  return { name: spec.name, parameters, trainingSamples, testSamples, stepsPerEpoch, steps };
+  const { parameters, trainingSamples, testSamples, stepsPerEpoch, steps, notes } = plan;
+  return { name: spec.name, parameters, trainingSamples, testSamples, stepsPerEpoch, steps, notes };
 }
 
 /** The same for people. */
@@ -28,6 +28,7 @@ export function planLines(job: Job, plan: CheckResponse): string[] {
     `Data      ${count(plan.trainingSamples, 'training sample')}, ${count(plan.testSamples, 'test sample')}`,
     `Training  ${count(epochs, 'epoch')} of ${count(plan.stepsPerEpoch, step)} (${count(plan.steps, step)} in all), ${how}`,
     ...(network ? [`Network   ${network}`] : []),
+    ...plan.notes.map((note) => `Note      ${note}`),
   ];
 }
 

@@ -14,6 +14,7 @@ import type {
   ListRequest,
   ListResponse,
   ReadSamplesResponse,
+  SubmitResponse,
   WatchMetricsResponse,
 } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
@@ -111,13 +112,12 @@ export class JobManager {
    * @param source where the file came from, JSON
    * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before its turn
    */
-  async submit(file: string, priority: number, asker: Asker, source = ''): Promise<string> {
+  async submit(file: string, priority: number, asker: Asker, source = ''): Promise<SubmitResponse> {
     checkPriority(priority);
     this.#checkRoom();
     const job = await this.#job(file, asker);
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
-    await this.#queue(id, job, priority, asker, { source });
-    return id;
+    return { job: id, notes: [...(await this.#queue(id, job, priority, asker, { source }))] };
   }
 
   /**
@@ -135,25 +135,28 @@ export class JobManager {
     return { ...job, spec: pinned(job.spec, this.#options.store) };
   }
 
+  /** @returns what is worth knowing of it */
   async #queue(
     id: string,
     job: Job,
     priority: number,
     asker: Asker,
     { trial, source }: { readonly trial?: TrialPlace; readonly source?: string },
-  ): Promise<void> {
+  ): Promise<readonly string[]> {
     const { store, events, log } = this.#options;
-    const { data, init, spec } = await this.checked(job, asker, trial?.sweep);
+    const { data, init, spec, notes } = await this.checked(job, asker, trial?.sweep);
     const { name } = job.spec;
     const now = Date.now();
     await written({ writing: 'job', of: id }, () =>
       store.add(id, name, spec, now, priority, init, trial, source),
     );
     events.add(id, { code: 'submitted', args: { name } }, now);
+    for (const note of notes) events.add(id, { code: 'note', args: { note } }, now);
     this.opened.keep(id, data);
     this.#askedFor(id);
     log.info({ job: id }, `job ${id} submitted`);
     this.runs.consider();
+    return notes;
   }
 
   /**
@@ -162,7 +165,7 @@ export class JobManager {
    */
   async check(file: string, asker: Asker): Promise<CheckResponse> {
     const job = await this.#job(file, asker);
-    return planOf(job, (await this.checked(job, asker)).data);
+    return planOf(job, await this.checked(job, asker));
   }
 
   /** Whether a job and its data can be trained; with its spec as it is kept. @throws KasaneError JOB_INVALID, DATA_INVALID or LIMIT */
@@ -346,7 +349,7 @@ export class JobManager {
       const right = `wait for it, or cancel it with \`kasane cancel ${id}\``;
       throw new KasaneError('JOB_STATE', `job ${id} has not ended; ${right}`);
     }
-    return this.submit(record.spec, record.priority, asker, record.source);
+    return (await this.submit(record.spec, record.priority, asker, record.source)).job;
   }
 
   /**

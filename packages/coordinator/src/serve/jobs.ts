@@ -19,9 +19,9 @@ export function jobsService(
 ): JobsServer {
   const { unary, watched } = handlers(log);
   return {
-    submit: unary(async ({ jobFile, priority, source }, call) => ({
-      job: await manager.submit(jobFile, priority, askerOf(call), keptSource(source)),
-    })),
+    submit: unary(({ jobFile, priority, source }, call) =>
+      manager.submit(jobFile, priority, askerOf(call), keptSource(source)),
+    ),
     check: unary(({ jobFile }, call) => manager.check(jobFile, askerOf(call))),
     get: unary(({ job }) => ({ job: manager.get(job) })),
     list: unary((request) => manager.list(request)),

@@ -8,9 +8,9 @@ import { watchSweep } from './watch-sweep.ts';
 export function sweepsService(sweeps: Sweeps, log: Logger): SweepsServer {
   const { unary, watched } = handlers(log);
   return {
-    submit: unary(async ({ sweepFile, priority, source }, call) => ({
-      sweep: await sweeps.submit(sweepFile, priority, askerOf(call), source),
-    })),
+    submit: unary(({ sweepFile, priority, source }, call) =>
+      sweeps.submit(sweepFile, priority, askerOf(call), source),
+    ),
     get: unary(({ sweep }) => ({ sweep: sweeps.get(sweep).sweep })),
     list: unary(({ pageSize, pageToken }) => sweeps.list(pageSize, pageToken)),
     cancel: unary(async ({ sweep }) => ({ sweep: await sweeps.cancel(sweep) })),

@@ -5,8 +5,10 @@
 
 import type { DataParts } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/files/access';
+import { shortened } from '@kasane/protocol/internal/events/plain-text';
 import type { Job } from '@kasane/protocol/job';
 import { CHECKED_AT_ONCE, CHECKING, CHECKING_PER_CALLER } from '@kasane/protocol/limits';
+import { counted } from '@kasane/tensor/internal/counted';
 import type { WorkerRegistry } from '../workers.ts';
 import { type Asker, CallerTurns } from './caller-turns.ts';
 import { checkTraining } from './check-training.ts';
@@ -17,6 +19,8 @@ export interface CheckedJob {
   readonly data: DataParts;
   /** Digest of the weights that it starts from; empty without. */
   readonly init: string;
+  /** What is worth knowing of both. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -34,8 +38,18 @@ export async function checkWhole(
   models?: StartingModels,
 ): Promise<CheckedJob> {
   await checkTraining(job, data, backends);
-  const init = job.spec.init === undefined ? '' : (await startingWeights(job, '', access, models)).digest;
-  return { data, init };
+  const start = job.spec.init === undefined ? undefined : await startingWeights(job, '', access, models);
+  const notes = [...(data.notes ?? []), ...(start?.what ? [`starting from ${start.what}`] : [])];
+  return { data, init: start?.digest ?? '', notes: boundedNotes(notes) };
+}
+
+/** Notes quote names and values of data: there may be many of them, and long ones. */
+const [MOST_NOTES, NOTE_CHARACTERS] = [20, 2_000];
+
+function boundedNotes(notes: readonly string[]): string[] {
+  const kept = notes.slice(0, MOST_NOTES).map((note) => shortened(note, NOTE_CHARACTERS));
+  const more = notes.length - kept.length;
+  return more > 0 ? [...kept, `and ${counted(more, 'more note')}; \`kasane data inspect\` shows all`] : kept;
 }
 
 export class JobChecks {

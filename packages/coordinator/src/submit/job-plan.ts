@@ -1,11 +1,10 @@
 /** What a job would do, for whoever asks before it is queued. */
-import type { DataParts } from '@kasane/data/dataset';
 import type { CheckResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import { RunPlan } from '../run/plan.ts';
+import type { CheckedJob } from './job-checks.ts';
 
-/** @param data that the job trains on */
-export function planOf(job: Job, data: DataParts): CheckResponse {
+export function planOf(job: Job, { data, notes }: Pick<CheckedJob, 'data' | 'notes'>): CheckResponse {
   const { stepsPerEpoch, totalSteps: steps } = new RunPlan('', job, data);
   return {
     parameters: job.model.parameterCount,
@@ -13,5 +12,6 @@ export function planOf(job: Job, data: DataParts): CheckResponse {
     testSamples: data.test.samples,
     stepsPerEpoch,
     steps,
+    notes: [...notes],
   };
 }

@@ -7,6 +7,7 @@ import {
   type Sweep as SweepMessage,
   SweepState,
   type SweepsListResponse,
+  type SweepsSubmitResponse,
   type Trial as TrialMessage,
 } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { jobOfTrial, type Sweep } from '@kasane/protocol/internal/job/job-search';
@@ -59,11 +60,11 @@ export class Sweeps {
   }
 
   /**
-   * Checks a sweep file and its first trial, and begins it. Returns the sweep's id.
+   * Checks a sweep file and its first trial, and begins it. Returns the sweep's id and notes.
    * @param source where the file came from
    * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before its turn
    */
-  async submit(file: string, priority: number, asker: Asker, source?: Source): Promise<string> {
+  async submit(file: string, priority: number, asker: Asker, source?: Source): Promise<SweepsSubmitResponse> {
     const { manager, store, log } = this.#options;
     checkPriority(priority);
     if (this.#running.size >= RUNNING_SWEEPS)
@@ -78,8 +79,9 @@ export class Sweeps {
       ...{ id, name: sweep.name, spec, priority, isCancelled: false, source: keptSource(source) },
       ...{ state: SweepState.SWEEP_STATE_RUNNING, error: '', submittedAt: Date.now(), endedAt: 0 },
     };
+    let notes: readonly string[];
     try {
-      await this.#checkFirst(sweep, asker, id);
+      notes = await this.#checkFirst(sweep, asker, id);
       await written({ writing: 'job', of: id }, () => store.sweeps.add(record));
     } catch (error) {
       manager.opened.forget(id);
@@ -87,14 +89,15 @@ export class Sweeps {
     }
     log.info({ sweep: id }, `sweep ${id} submitted`);
     this.#begin(record);
-    return id;
+    return { sweep: id, notes: [...notes] };
   }
 
-  /** What is wrong with the data is said to whoever submits it. */
-  async #checkFirst({ search, base, epochs }: Sweep, asker: Asker, id: string): Promise<void> {
+  /** What is wrong with the data, and what is worth knowing of it, is said to whoever submits it. */
+  async #checkFirst({ search, base, epochs }: Sweep, asker: Asker, id: string): Promise<readonly string[]> {
     const first = nextAction(search, epochs, []);
-    if (typeof first !== 'string')
-      await this.#options.manager.checked(checkJob(jobOfTrial(base, first.assignment)), asker, id);
+    if (typeof first === 'string') return [];
+    const trial = checkJob(jobOfTrial(base, first.assignment));
+    return (await this.#options.manager.checked(trial, asker, id)).notes;
   }
 
   /** @throws KasaneError SWEEP_NOT_FOUND */

@@ -86,10 +86,20 @@ export class CoordinatorClient {
     return draining!;
   }
 
-  /** Queues a job file's text and returns the job's id. @param source where the file comes from */
-  async submit(jobFile: string, priority = 0, source?: Source): Promise<string> {
+  /**
+   * Queues a job file's text and returns the job's id.
+   * @param source where the file comes from
+   * @param onNote told each note about its data and starting weights
+   */
+  async submit(
+    jobFile: string,
+    priority = 0,
+    source?: Source,
+    onNote: (note: string) => void = () => {},
+  ): Promise<string> {
     const request = { jobFile, priority, source };
-    const { job } = await this.#calls.one(JobsService.submit, request, READING_DEADLINE_MS);
+    const { job, notes } = await this.#calls.one(JobsService.submit, request, READING_DEADLINE_MS);
+    notes.forEach(onNote);
     return job;
   }
 

@@ -18,13 +18,24 @@ export class SweepCalls {
     this.#calls = calls;
   }
 
-  /** Starts the sweep of a file's text and returns the sweep's id. @param priority of its trials @param source where the file comes from */
-  async submit(sweepFile: string, priority = 0, source?: Source): Promise<string> {
-    const { sweep } = await this.#calls.one(
+  /**
+   * Starts the sweep of a file's text and returns the sweep's id.
+   * @param priority of its trials
+   * @param source where the file comes from
+   * @param onNote told each note about the data and starting weights of its first trial
+   */
+  async submit(
+    sweepFile: string,
+    priority = 0,
+    source?: Source,
+    onNote: (note: string) => void = () => {},
+  ): Promise<string> {
+    const { sweep, notes } = await this.#calls.one(
       SweepsService.submit,
       { sweepFile, priority, source },
       READING_DEADLINE_MS,
     );
+    notes.forEach(onNote);
     return sweep;
   }
 

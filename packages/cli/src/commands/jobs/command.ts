@@ -31,8 +31,8 @@ export function addSubmit(): void {
           'sed s/0.01/0.02/ job.yaml | kasane submit -',
         ],
         [
-          '{ job }',
-          'with --dry-run: { name, parameters, trainingSamples, testSamples, stepsPerEpoch, steps }',
+          '{ job, notes: [] }',
+          'with --dry-run: { name, parameters, trainingSamples, testSamples, stepsPerEpoch, steps, notes: [] }',
         ],
       ),
     )

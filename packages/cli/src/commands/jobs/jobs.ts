@@ -52,8 +52,11 @@ export async function submit(
       print(...(options.json ? [JSON.stringify(planRecord(job, plan))] : planLines(job, plan)));
       return;
     }
-    const id = await client.submit(text, options.priority, await sourceOf(file));
-    printId(id, options);
+    const notes: string[] = [];
+    const hear = (note: string) => notes.push(note);
+    const id = await client.submit(text, options.priority, await sourceOf(file), hear);
+    print(options.json ? JSON.stringify({ job: id, notes }) : id);
+    if (!options.json) err.lines(...notes.map((note) => `Note: ${note}`));
     const network = networkLine(job);
     if (network) err.lines(`over a network, ${network}`);
     if (options.watch) await watchBeside(client, id);

@@ -28,7 +28,9 @@ export async function remoteSweep(file: string, sweep: Sweep, options: RemoteOpt
   const place = options.detach ? undefined : weightsPlace(sweep.name, options.out);
   const client = new CoordinatorClient(options);
   try {
-    const id = await client.sweeps.submit(textOfSweep(sweep), options.priority, await sourceOf(file));
+    const note = (text: string) => void err.lines(`Note: ${text}`);
+    const source = await sourceOf(file);
+    const id = await client.sweeps.submit(textOfSweep(sweep), options.priority, source, note);
     if (!place) {
       out.lines(options.json ? JSON.stringify({ sweep: id }) : id);
       return;

@@ -55,7 +55,9 @@ export async function sweepHere(
       };
       const unwatch = watchDisk(cluster, () => jobs, say);
       try {
-        const id = await client.sweeps.submit(textOfSweep(sweep));
+        const id = await client.sweeps.submit(textOfSweep(sweep), 0, undefined, (note) =>
+          say(`Note: ${note}`),
+        );
         const ended = await Promise.race([followSweep(client, id, say, { onTrials }), cluster.failed]);
         requireSweepSuccess(ended.sweep);
         const winner = await client.get(ended.sweep.best!.job);

@@ -40,7 +40,7 @@ export function addTrain(): void {
         [
           '{ job, metric, testMetric, testAccuracy, testLoss, testMetrics: { f1, ... }, epochs, steps, seconds,',
           '  samplesPerSecond, workers, digest, model }',
-          'with --dry-run: { name, parameters, trainingSamples, testSamples, stepsPerEpoch, steps }',
+          'with --dry-run: { name, parameters, trainingSamples, testSamples, stepsPerEpoch, steps, notes: [] }',
         ],
       ),
     )

@@ -14,7 +14,6 @@ export async function dryRun(
 ): Promise<void> {
   const job = await jobOf(jobOrPreset, options);
   const data = await loadData(job, anywhere);
-  await checkWhole(job, data, anywhere, [options.backend]);
-  const plan = planOf(job, data);
+  const plan = planOf(job, await checkWhole(job, data, anywhere, [options.backend]));
   out.lines(...(options.json ? [JSON.stringify(planRecord(job, plan))] : planLines(job, plan)));
 }
