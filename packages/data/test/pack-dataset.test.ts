@@ -121,6 +121,41 @@ describe('refuses, with the number of the sample', () => {
       { input: [1, 2, 3, 4, 5, 6], target: 2 },
       'its target has 2; expected a whole number from 0 to 1',
     ],
+    ...(
+      [
+        [null, 'null'],
+        ['', "''"],
+        ['7', "'7'"],
+        [true, 'true'],
+        [[], 'a list'],
+        [new Date(0), 'an object'],
+        [1n, '1'],
+      ] as const
+    ).map(([value, shown]): [string, SampleFields, Sample, string] => [
+      `${shown} in place of a number`,
+      numbers,
+      { input: [value, 2] as unknown as number[], target: [1, 2] },
+      `its input has ${shown} at 0; expected finite float32 numbers`,
+    ]),
+    [
+      'null in a target',
+      numbers,
+      { input: [1, 2], target: [null, 2] as unknown as number[] },
+      'its target has null at 0; expected finite float32 numbers',
+    ],
+    [
+      'no target',
+      numbers,
+      { input: [1, 2] } as unknown as Sample,
+      'its target is undefined; expected numbers',
+    ],
+    [
+      'a text for numbers',
+      numbers,
+      { input: '12', target: [1, 2] } as unknown as Sample,
+      "its input is '12'; expected 2",
+    ],
+    ['nothing', numbers, undefined as unknown as Sample, 'it is undefined; expected { input, target }'],
     [
       'a name where numbers are',
       numbers,
@@ -139,7 +174,7 @@ describe('refuses, with the number of the sample', () => {
       { input: [1, 2.5, 3], target: [1, 2, 3] },
       'its input has 2.5 at 1; expected whole numbers from 0 to 2147483647',
     ],
-    ['no input', numbers, { target: [1, 2] } as unknown as Sample, 'its input has no numbers; expected 2'],
+    ['no input', numbers, { target: [1, 2] } as unknown as Sample, 'its input is undefined; expected 2'],
   ])('%s', async (_, fields, sample, why) => {
     const first = fields === numbers ? [good] : [];
     await expect(packed(fields, [...first, sample], [])).rejects.toThrow(
@@ -180,4 +215,45 @@ it.each<[string, Partial<SampleFields>, string]>([
 
 it('refuses a part without samples', async () => {
   await expect(packed(numbers, [good], [])).rejects.toThrow('test: it has no samples');
+});
+
+describe('refuses fields before anything is packed', () => {
+  const pixels = { input: { dtype: 'u8', shape: [2, 2, 3] }, target: { classes: ['a', 'b'] } } as const;
+  it.each<[unknown, string]>([
+    [{ ...pixels, std: 0 }, 'fields.std is 0; expected a number above 0, or a list of one per channel (3)'],
+    [{ ...pixels, std: [1, Number.NaN, 1] }, 'fields.std is [1,null,1]; expected'],
+    [
+      { ...pixels, mean: [0.5, 0.5] },
+      'fields.mean is [0.5,0.5]; expected a number, or a list of one per channel (3)',
+    ],
+    [{ ...pixels, mean: '0.5' }, 'fields.mean is "0.5"; expected a number'],
+    [
+      { ...pixels, target: { classes: [8, 9] } },
+      "fields.target.classes has 8 at 0; expected names, such as '8'",
+    ],
+    [{ ...pixels, target: { classes: ['\u00e9', 'e\u0301'] } }, 'is listed twice (compared as Unicode NFC)'],
+    [{ ...pixels, input: { dtype: 'u8', shape: [2 ** 30, 2 ** 30] } }, 'expected at most 268435456 numbers'],
+  ])('%j', async (fields, why) => {
+    await expect(packed(fields as SampleFields, made(1), made(1))).rejects.toThrow(why);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.each([5, undefined, Promise.resolve([])])('parts that are no iterator: %s', async (part) => {
+    await expect(packed(tones, part as unknown as Sample[], [])).rejects.toThrow(
+      /^train is .*; expected an iterator of samples/,
+    );
+  });
+});
+
+it('takes class names as Unicode NFC, and a mean per channel with one deviation for all', async () => {
+  const fields: SampleFields = {
+    input: { dtype: 'u8', shape: [1, 2] },
+    target: { classes: ['e\u0301', 'b'] },
+    mean: [0.25, 0.5],
+  };
+  const samples = ['\u00e9', 'e\u0301', 'b'].map((target) => ({ input: [1, 2], target }));
+  const { digest } = await packDataset(folder, fields, { train: samples, test: samples });
+  const opened = await openPacked(folder, digest, anywhere);
+  expect(opened.train.counts).toEqual([2, 1]);
+  expect(opened.preparation).toMatchObject({ classes: ['\u00e9', 'b'], mean: [0.25, 0.5], std: [1, 1] });
 });
