@@ -218,7 +218,11 @@ it('pauses, resumes, cancels, retries and deletes', needed, async () => {
     interrupted: ['paused', []],
     beside: 'succeeded',
     cancelled: 'cancelled',
-    errors: { wait: ['JOB_CANCELLED', said(/was cancelled$/)], again: ['JOB_STATE', said(/./)] },
+    errors: {
+      wait: ['JOB_CANCELLED', said(/was cancelled$/)],
+      again: ['JOB_STATE', said(/./)],
+      endless: ['JOB_CANCELLED', said(/was cancelled$/)],
+    },
     retried: [true, 'cancelled'],
     tables: 3,
     deleted: true,
@@ -247,6 +251,11 @@ it('says what is wrong', needed, async () => {
   const unknown = await client.get('none-such').catch((error: KasaneError) => error.message);
   client.close();
   expect(told).toEqual({
+    state: ['USAGE', "state 'done': expected one of queued, running, paused, succeeded, failed, cancelled"],
+    epochs: ['USAGE', said(/^epochs: -1 does not fit: /)],
+    priority: ['USAGE', said(/^priority: 1000000000000 does not fit: /)],
+    half: ['USAGE', said(/^job: .* does not fit: it is not valid Unicode$/)],
+    timeout: ['USAGE', 'timeout is not a number; expected seconds, or None to wait until the end'],
     typo: ['JOB_INVALID', said(/mnist-mpl.*mnist-mlp/)],
     unknown: ['JOB_NOT_FOUND', unknown],
     file: ['NO_INPUT', said(/none\.yaml: no such file/)],

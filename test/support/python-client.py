@@ -193,7 +193,7 @@ def controls():
 
     found["beside"] = asyncio.run(beside_waiting())
     found["cancelled"] = made.cancel().state
-    found["errors"] = errors_of(wait=made.wait, again=made.cancel)
+    found["errors"] = errors_of(wait=made.wait, again=made.cancel, endless=lambda: made.wait(timeout=float("inf")))
     again = made.retry()
     found["retried"] = [again.id != made.id, again.cancel().state]
     found["tables"] = client.jobs(limit=2)._repr_html_().count("<tr>")
@@ -213,6 +213,11 @@ def refusals():
     nobody = kasane.Client("127.0.0.1:1")
     sys.modules["matplotlib"] = None
     return errors_of(
+        state=lambda: client.jobs(state="done"),
+        epochs=lambda: client.job("x").resume(-1),
+        priority=lambda: client.submit(job(), priority=10**12),
+        half=lambda: client.job("\ud800").get(),
+        timeout=lambda: client.job("x").wait(timeout=float("nan")),
         typo=lambda: client.submit(typo),
         unknown=lambda: client.job("none-such").get(),
         file=lambda: client.submit(os.path.join(folder, "none.yaml")),

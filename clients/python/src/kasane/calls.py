@@ -1,5 +1,6 @@
 """Calls to a coordinator: where it is, who calls, and how its answers and errors arrive."""
 
+import math
 import os
 import re
 import threading
@@ -65,15 +66,23 @@ class Calls:
         """The answer of a method that has one; `fields` are those of the request."""
         request, call = self._method(method)
         try:
-            return call(request(**fields), metadata=self._metadata, timeout=deadline)
+            return call(_made(request, fields), metadata=self._metadata, timeout=deadline)
         except grpc.RpcError as error:
             # gRPC's error, shown above this one, would bury it in a notebook.
             raise self._explained(error) from None
 
     def many(self, method: str, fields: Fields, timeout: float | None = None) -> "Answers":
-        """The answers of a method that has several. `timeout`: seconds, after which TimeoutError is raised."""
+        """The answers of a method that has several. `timeout`: seconds, after which TimeoutError is raised.
+
+        Raises KasaneError USAGE.
+        """
+        if timeout is not None and math.isnan(timeout):
+            raise KasaneError("USAGE", "timeout is not a number; expected seconds, or None to wait until the end")
+        if timeout == math.inf:
+            # gRPC takes it for a time that has passed.
+            timeout = None
         request, call = self._method(method)
-        return Answers(call(request(**fields), metadata=self._metadata, timeout=timeout), timeout, self._explained)
+        return Answers(call(_made(request, fields), metadata=self._metadata, timeout=timeout), timeout, self._explained)
 
     def pages(self, method: str, fields: Fields) -> Iterator[Any]:
         """The pages of a list, one after the other."""
@@ -135,6 +144,18 @@ class Answers:
         """Ends the call, also while another thread waits for its next answer."""
         self._closed = True
         self._call.cancel()
+
+
+def _made(request: Any, fields: Fields) -> Any:
+    """A request with these fields. Raises KasaneError USAGE naming the one that does not fit."""
+    for name, value in fields.items():
+        try:
+            request(**{name: value})
+        except (TypeError, ValueError) as error:
+            # Half a surrogate pair has no form in UTF-8.
+            why = "it is not valid Unicode" if isinstance(error, UnicodeError) else error
+            raise KasaneError("USAGE", f"{name}: {value!r} does not fit: {why}") from error
+    return request(**fields)
 
 
 def _check_address(address: str) -> None:

@@ -1,13 +1,17 @@
 """A client of a coordinator: submits jobs and finds those that are there."""
 
+import logging
 import os
 from types import TracebackType
 
 from . import records
 from .calls import READING_DEADLINE, Calls
+from .errors import KasaneError
 from .job import Job
 from .job_file import JobSource, job_text
 from .records import Check, JobList
+
+_log = logging.getLogger("kasane")
 
 # Jobs that a page of a list has at most.
 _MOST_JOBS_PAGE = 200
@@ -40,10 +44,16 @@ class Client:
         The coordinator and its workers read the data. Relative paths in a job file start at its folder, those in a dict at the
         working directory. `priority`: from -1000 to 1000; the highest runs first.
 
+        What is worth knowing of the data, such as a column that seems to number the rows, is logged as a warning (logger kasane).
+
         Raises KasaneError JOB_INVALID, DATA_INVALID, NO_INPUT, LIMIT, UNREACHABLE, NOT_ALLOWED, SCOPE.
         """
         fields = {"job_file": job_text(job), "priority": priority}
-        return self.job(self._calls.one("Submit", fields, READING_DEADLINE).job)
+        answer = self._calls.one("Submit", fields, READING_DEADLINE)
+        # A coordinator of an earlier version has none.
+        for note in getattr(answer, "notes", ()):
+            _log.warning(note)
+        return self.job(answer.job)
 
     def check(self, job: JobSource) -> Check:
         """Checks a job and its data as `submit` does, without queueing it, and returns what it would do."""
@@ -56,7 +66,12 @@ class Client:
     def jobs(
         self, limit: int | None = None, *, state: str | None = None, tag: str | None = None, sweep: str | None = None
     ) -> JobList:
-        """Jobs, newest first: all of them, or at most `limit` of those with this state, this tag, and of this sweep."""
+        """Jobs, newest first: all of them, or at most `limit` of those with this state, this tag, and of this sweep.
+
+        Raises KasaneError USAGE for a state that no job can have.
+        """
+        if state is not None and state not in records.STATES:
+            raise KasaneError("USAGE", f"state {state!r}: expected one of {', '.join(records.STATES)}")
         found = JobList()
         if limit is not None and limit <= 0:
             return found

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+STATES = ("queued", "running", "paused", "succeeded", "failed", "cancelled")
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -76,6 +77,8 @@ class Check:
     test_samples: int
     steps_per_epoch: int
     steps: int
+    #: What is worth knowing of its data and starting weights.
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,9 @@ def event(message: Any) -> Event:
 
 def check(message: Any) -> Check:
     """Of a kasane.v1.CheckResponse."""
-    return Check(**{name: int(value) for name, value in _plain(message, Check).items()})
+    values = _plain(message, Check)
+    notes = tuple(values.pop("notes") or ())
+    return Check(**{name: int(value) for name, value in values.items()}, notes=notes)
 
 
 def metrics(points: list[Any]) -> Metrics:
