@@ -129,6 +129,11 @@ describe('the page', needing(['chromium']), () => {
     expect(await importance.first().textContent()).toContain('training.learningRate');
     await page.getByLabel('Horizontal axis').selectOption('training.batch');
     await eventually(ink).toEqual([true, true, true, true]);
+    // Accuracy for its price.
+    await page.getByLabel('Horizontal axis').selectOption('parameters');
+    await page.getByRole('button', { name: 'Pareto front' }).waitFor();
+    await page.getByLabel('Horizontal axis').selectOption('training.batch');
+    await page.getByRole('button', { name: 'Pareto front' }).waitFor({ state: 'detached' });
     for (const name of [`${LARGE_SWEEP}-1`, `${LARGE_SWEEP}-2`]) {
       await page.getByLabel('Filter', { exact: true }).fill(`job=${name}`);
       await page.getByRole('checkbox', { name: `Choose ${name}`, exact: true }).check();

@@ -85,6 +85,27 @@ describe('of a coordinator', () => {
     await cluster.start();
   });
 
+  it('knows what each model costs', async () => {
+    const { stdout } = await run(
+      '--columns',
+      'job,parameters,flops',
+      '--sort',
+      'job',
+      '--limit',
+      '1',
+      '--csv',
+    );
+    const { model } = checkJob(jobPresets['mnist-mlp']);
+    const parameters = model.parameters.reduce((sum, { size }) => sum + size, 0);
+    const [head, line] = stdout.trim().split('\n');
+    expect(head).toBe('job,parameters,flops');
+    const [job, counted, flops] = line!.split(',');
+    expect([job, counted]).toEqual(['a', String(parameters)]);
+    // A product and a sum for each weight, and a few for biases and activations.
+    expect(Number(flops)).toBeGreaterThan(1.9 * parameters);
+    expect(Number(flops)).toBeLessThan(2.1 * parameters);
+  });
+
   it('shows results and what differs, newest first', { timeout: 60_000 }, async () => {
     const { stdout, stderr, code } = await run();
     expect({ stderr, code }).toEqual({ stderr: '', code: 0 });

@@ -4,6 +4,7 @@ import type { CoordinatorClient } from '@kasane/protocol/client';
 import { type ErrorCode, KasaneError } from '@kasane/protocol/errors';
 import type { WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
+import { ModelCosts } from '@kasane/protocol/internal/job/model-cost';
 import { packedRuns, runOf } from '@kasane/protocol/internal/job/runs';
 import { defaultLimits, JOB_FILE_BYTES, PRIORITY } from '@kasane/protocol/limits';
 
@@ -106,7 +107,9 @@ const tables: Readonly<
   async '/runs'(client, query) {
     const sweep = query.get('sweep') ?? '';
     const jobs = await client.list(Number.POSITIVE_INFINITY, { sweep, withSpecs: true });
-    return packedRuns(jobs.map((job) => runOf(job)));
+    const runs = jobs.map((job) => runOf(job, job.spec, costs));
+    await costs.prepare(runs.map(({ file }) => file));
+    return packedRuns(runs);
   },
   /** The epochs of each `job`. One that has been deleted meanwhile has none. */
   '/curves'(client, query) {
@@ -121,6 +124,9 @@ const tables: Readonly<
     return Promise.all(query.getAll('job').slice(0, CURVES).map(epochsOf));
   },
 };
+
+/** What models cost, for all pages. */
+const costs = new ModelCosts();
 
 /** Jobs whose curves are shown over each other, at most. */
 const CURVES = 50;

@@ -1,10 +1,16 @@
 /** The columns that the page compares: what the server sent, what has changed since, in which order, on which scale. */
 import { packedRuns, type Run } from '@kasane/protocol/internal/job/runs';
 import { expect, it } from 'vitest';
+import { frontOf } from '../src/page/tables/front.ts';
 import { columnOf, scaleOf, selectedRows, TableData, unpacked } from '../src/page/tables/table-data.ts';
 
 const run = (id: string, record: object, file: object): Run =>
-  ({ job: { id }, record: { job: id, ...record }, file }) as unknown as Run;
+  ({
+    job: { id },
+    record: { job: id, ...record },
+    file,
+    cost: () => (id === 'a' ? null : { parameters: 5, flops: 7 }),
+  }) as unknown as Run;
 const runs = [
   run(
     'a',
@@ -35,12 +41,14 @@ it('sends each key and each value once, and keys that differ apart', () => {
   expect(valuesOf(unpacked(packed, new Map()))).toEqual({
     state: ['running', 'succeeded', 'succeeded'],
     'testMetrics.f1': [null, 0.5, 0.7],
+    parameters: [null, 5, 5],
+    flops: [null, 7, 7],
     'training.batch': [64, 128, 64],
     'model.layers': runs.map(({ file }) => (file.model as { layers: unknown }).layers),
     'training.seed': [null, null, 3],
     'training.epochs': [2, 2, 2],
   });
-  expect(packedRuns([])).toEqual({ jobs: [], differing: [], columns: [] });
+  expect(packedRuns([])).toMatchObject({ jobs: [], differing: [] });
 });
 
 it('takes what has changed, with metrics that nobody had before', () => {
@@ -66,6 +74,19 @@ it('sorts by any column, what has no value last, and keeps what is alike in orde
   expect(sorted('y', 1)).toEqual([1, 3, 0, 2]);
   expect(sorted('nothing', 1)).toEqual([0, 1, 2, 3]);
   expect(selectedRows(data, [{ column: 'y', meets: (value) => value === 'b' }], undefined)).toEqual([0, 2]);
+});
+
+it('the front of two results are those that no other beats in both', () => {
+  const points = [
+    [1, 5],
+    [2, 5],
+    [2, 3],
+    [2, 3],
+    [3, 4],
+    [4, 1],
+  ] as const;
+  expect(frontOf(points)).toEqual([0, 2, 5]);
+  expect(frontOf([])).toEqual([]);
 });
 
 it('places numbers by size, or by their logarithms where those are even, and choices one beside the other', () => {

@@ -3,6 +3,7 @@ import type { Job } from '../gen/kasane/v1/jobs.ts';
 import { elapsedSeconds } from './elapsed.ts';
 import { differingPaths, leafPaths, valueAtPath } from './job-diff.ts';
 import { jobRecord } from './job-record.ts';
+import { type ModelCost, ModelCosts } from './model-cost.ts';
 
 /** A job with what is compared. */
 export interface Run {
@@ -11,6 +12,8 @@ export interface Run {
   readonly record: Readonly<Record<string, unknown>>;
   /** The job file, with defaults. */
   readonly file: Readonly<Record<string, unknown>>;
+  /** Of its model; null where that is not known. */
+  readonly cost: () => ModelCost | null;
 }
 
 /** Keys of job files in a table for which no columns were chosen. */
@@ -18,9 +21,10 @@ const MOST_KEYS = 8;
 /** Every job has another one, or its ID says it. */
 const NEVER_SHOWN = new Set(['name', 'description']);
 
-/** @param spec its job file, JSON */
-export function runOf(job: Job, spec = job.spec): Run {
-  return { job, record: runRecord(job), file: JSON.parse(spec) };
+/** @param spec its job file, JSON @param costs of models that are known */
+export function runOf(job: Job, spec = job.spec, costs = new ModelCosts()): Run {
+  const file = JSON.parse(spec) as Run['file'];
+  return { job, record: runRecord(job), file, cost: () => costs.of(file) };
 }
 
 /** What of a run changes while it goes on. */
@@ -29,9 +33,10 @@ export function runRecord(job: Job): Run['record'] {
   return { ...jobRecord(job), seconds };
 }
 
-/** A key of the record or a path in it (testMetrics.f1), or else a path in the job file; null where the job has none. */
-export function columnValue({ record, file }: Run, column: string): unknown {
+/** A key of the record or a path in it (testMetrics.f1), what its model costs, or else a path in the job file; null where the job has none. */
+export function columnValue({ record, file, cost }: Run, column: string): unknown {
   if (Object.hasOwn(record, column)) return record[column] ?? null;
+  if (column === 'parameters' || column === 'flops') return cost()?.[column] ?? null;
   return valueAtPath(record, column) ?? valueAtPath(file, column) ?? null;
 }
 
@@ -98,6 +103,12 @@ export function packedRuns(runs: readonly Run[]): RunColumns {
           results.map((result) => result[key] ?? null),
         ),
       ),
+      ...(['parameters', 'flops'] as const).map((key) =>
+        packed(
+          key,
+          runs.map(({ cost }) => cost()?.[key] ?? null),
+        ),
+      ),
       ...settings.map((key) =>
         packed(
           key,
@@ -109,13 +120,14 @@ export function packedRuns(runs: readonly Run[]): RunColumns {
 }
 
 function packed(key: string, all: readonly unknown[]): PackedColumn {
-  const places = new Map<string, number>();
+  const places = new Map<unknown, number>();
   const values: unknown[] = [];
   const at = all.map((value) => {
-    const text = JSON.stringify(value);
-    const known = places.get(text);
+    // Lists and sections by what they are written as, which is no value itself.
+    const same = typeof value === 'object' && value !== null ? `\0${JSON.stringify(value)}` : value;
+    const known = places.get(same);
     if (known !== undefined) return known;
-    places.set(text, values.length);
+    places.set(same, values.length);
     return values.push(value) - 1;
   });
   return values.length === all.length ? { key, values } : { key, values, at };

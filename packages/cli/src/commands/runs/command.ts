@@ -33,7 +33,7 @@ const addList = (): Command =>
         "kasane runs --filter 'training.batch>=64' --filter 'state=succeeded'",
         'kasane runs --columns job,training.optimizer.type,bestMetric,bestEpoch',
         'kasane runs diff mnist-mlp-1a2b3c4d mnist-mlp-5e6f7a8b',
-        'A column is a key of `kasane jobs --json`, `seconds`, or the path of a key in the job file.',
+        'A column is a key of `kasane jobs --json`, `seconds`, `parameters`, `flops`, or the path of a key in the job file.',
         'Conditions: =, !=, <, <=, >, >=, and ~ for text that contains other text. `key=` matches jobs in which it has no value.',
         'Without --columns: results, and keys of the job files in which the listed jobs differ.',
       ],

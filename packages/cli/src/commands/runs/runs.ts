@@ -1,6 +1,7 @@
 /** `kasane runs`: a table of jobs with any of their settings and results. */
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
+import { ModelCosts } from '@kasane/protocol/internal/job/model-cost';
 import { inOrder, parseCondition, type RefuseCondition } from '@kasane/protocol/internal/job/run-conditions';
 import { columnValue, type Run, runOf, usualColumns } from '@kasane/protocol/internal/job/runs';
 import { err, out } from '../../output/say.ts';
@@ -26,7 +27,8 @@ export async function runs(options: Options): Promise<void> {
   const jobs = await client
     .list(Number.POSITIVE_INFINITY, { sweep, withSpecs: true })
     .finally(() => client.close());
-  const all = jobs.map((job) => runOf(job));
+  const costs = new ModelCosts();
+  const all = jobs.map((job) => runOf(job, job.spec, costs));
   for (const column of chosen ?? []) requireColumn(all, column, '--columns');
   const listed = selected(all, options);
   const { columns, more } = chosen ? { columns: chosen, more: 0 } : usualColumns(listed);

@@ -278,7 +278,8 @@ export class Comparison {
       columns: axes.filter((key) => data.columns.has(key)).map(titled),
       ...{ rows, rank, isChosen },
     });
-    this.#scatter.show({ data, rows, isChosen, target, isHigherBetter: compared.isHigherBetter });
+    const { targets, isHigherBetter } = compared;
+    this.#scatter.show({ data, rows, isChosen, targets, isHigherBetter });
     this.#importance.show(data, rows, settings, target);
     const chosen = data.rows.filter(isChosen);
     const first = chosen.length > 0 ? chosen : bestFirst(rows, rank).slice(0, CURVES);

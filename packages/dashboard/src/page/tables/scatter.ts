@@ -3,10 +3,13 @@ import { Chart, type Curve } from '../chart.ts';
 import { fill, h } from '../dom.ts';
 import { ownWords, type Page } from '../view.ts';
 import type { Compared } from './comparison.ts';
+import { frontOf } from './front.ts';
 import { type Scale, scaleOf, type TableData } from './table-data.ts';
 import type { Titles } from './titles.ts';
 
-const [BLUE, ORANGE] = ['#4f7cff', '#e07b2e'];
+const [BLUE, ORANGE, GREEN] = ['#4f7cff', '#e07b2e', '#2e9e5b'];
+/** What a run costs, the less the better. */
+const COSTS = ['parameters', 'flops', 'seconds'];
 /** Characters of a value that is not a number, below the axis. */
 const SHORT = 14;
 
@@ -16,6 +19,7 @@ const english = {
   y: 'Vertical axis',
   chosen: 'selected',
   others: 'runs',
+  front: 'Pareto front',
 };
 const japanese: typeof english = {
   title: '散布図',
@@ -23,13 +27,15 @@ const japanese: typeof english = {
   y: '縦軸',
   chosen: '選択中',
   others: '比較対象',
+  front: 'パレートフロント',
 };
 
 interface ScatterShown {
   readonly data: TableData;
   readonly rows: readonly number[];
   readonly isChosen: (row: number) => boolean;
-  readonly target: string;
+  /** Results, of which more or less is better; keys of the job file are neither. */
+  readonly targets: readonly string[];
   readonly isHigherBetter: (target: string) => boolean;
 }
 
@@ -134,7 +140,23 @@ export class ScatterCard {
     this.#chart.update([
       series(this.#words.others, BLUE, (row) => !isChosen(row)),
       ...(data.rows.some(isChosen) ? [series(this.#words.chosen, ORANGE, isChosen)] : []),
+      ...this.#front(x, y, places),
     ]);
+  }
+
+  /** Of two results: those that no other beats in both. @param places of the rows in order */
+  #front(x: Axis, y: Axis, places: readonly number[]): readonly Curve[] {
+    const { targets, isHigherBetter } = this.#shown!;
+    const signs = [x, y].map(({ key }) => {
+      if (COSTS.includes(key)) return 1;
+      return targets.includes(key) ? (isHigherBetter(key) ? -1 : 1) : 0;
+    });
+    if (signs.includes(0) || x.key === y.key) return [];
+    const front = new Set(
+      frontOf(this.#order.map((row) => [signs[0]! * x.number(row)!, signs[1]! * y.number(row)!] as const)),
+    );
+    const values = this.#order.map((row, index) => (front.has(index) ? y.number(row)! : null));
+    return [{ label: this.#words.front, color: GREEN, sparse: true, x: places, y: values }];
   }
 
   destroy(): void {

@@ -28,6 +28,8 @@ const english = {
   workers: 'Workers',
   description: 'Description',
   tags: 'Tags',
+  parameters: 'Parameters',
+  flops: 'FLOPs',
   stopped: 'stopped',
 };
 const japanese: typeof english = {
@@ -42,6 +44,8 @@ const japanese: typeof english = {
   workers: 'ワーカー数',
   description: '説明',
   tags: 'タグ',
+  parameters: 'パラメーター数',
+  flops: 'FLOPs',
   stopped: '打ち切り',
 };
 
