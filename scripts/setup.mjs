@@ -84,8 +84,8 @@ function install() {
 
 /** Digest of everything that the installed and generated files follow from. */
 function stamp() {
-  const folders = ['test', 'bench', 'examples/bull-board', 'examples/own-data'].map((name) =>
-    join(root, name),
+  const folders = ['test', 'bench', 'examples/bull-board', 'examples/own-data', 'examples/own-model'].map(
+    (name) => join(root, name),
   );
   const manifests = folders
     .concat(readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name)))

@@ -1,4 +1,5 @@
 /** A model as a program: a layer, a loss and data of one's own, through coordinator and workers as any job. */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KasaneClient } from '@kasane/client/client';
 import { defineLayer, defineModel } from '@kasane/client/model';
@@ -10,7 +11,9 @@ import { matmul } from '@kasane/tensor/ops/matmul';
 import { abs, add, le, mul, select, sigmoid, sub } from '@kasane/tensor/ops/pointwise';
 import { mean } from '@kasane/tensor/ops/reduce';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { CleanUp, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import vae from '../examples/own-model/vae.ts';
+import { disagreement, runOnnx } from '../packages/tensor/test/support/onnx.ts';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
@@ -110,6 +113,43 @@ it('is a job like any other for the client: by its names, from its weights, in l
   expect(plain.model.parameters.map(({ name }) => name)).toContain('gated2.gateWeight');
   const low = await (await client.submit({ ...job, training: { ...job.training, memory: 'low' } })).result();
   expect(low.parameters).toEqual(plain.parameters);
+});
+
+it('starts from its own weights, pauses and goes on', { timeout: 120_000 }, async () => {
+  const client = new KasaneClient({ coordinator: cluster.address });
+  cleanUp.add(() => client.close());
+  const first = await client.submit(job);
+  for await (const { step } of first.watch()) if (step >= 30) break;
+  await first.pause();
+  await first.resume();
+  const { bytes, parameters } = await first.result();
+  const init = join(folder, 'first.safetensors');
+  writeFileSync(init, bytes);
+  const slow = { ...job, init, training: { ...job.training, epochs: 1, learningRate: 1e-6 } };
+  const second = await (await client.submit(slow)).result();
+  expect(Math.max(...second.parameters.map((value, i) => Math.abs(value - parameters[i]!)))).toBeLessThan(
+    1e-4,
+  );
+});
+
+it('gives in ONNX Runtime what it gives here', { timeout: 120_000 }, async () => {
+  const client = new KasaneClient({ coordinator: cluster.address });
+  cleanUp.add(() => client.close());
+  const { model: trained, parameters } = await (await client.submit(job)).result();
+  for (const run of await runOnnx(trained, [1, 5], undefined, parameters))
+    expect(disagreement(run)).toBeLessThan(1e-5);
+});
+
+it('trains the example, a variational autoencoder, to the same bits with both workers', {
+  timeout: 120_000,
+}, async () => {
+  const data = { ...vae.data, path: smallMnist(temporaryDirectory(cleanUp), 600, 100) };
+  const short = { ...vae, data, training: { ...vae.training, epochs: 2, batch: 60 } };
+  const one = await cluster.run(short);
+  expect(one.error).toBe('');
+  expect(one.history[1]!.testMetric).toBeLessThan(one.history[0]!.testMetric);
+  await cluster.worker();
+  expect((await cluster.run(short)).digest).toBe(one.digest);
 });
 
 it('refuses a graph that has been changed, by its path', async () => {

@@ -24,6 +24,7 @@ const modulesOf = (name: string) =>
 const guides = [
   'tutorial',
   'training',
+  'models',
   'sweeps',
   'registry',
   'data',

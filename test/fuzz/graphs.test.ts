@@ -6,6 +6,8 @@ import { defineLayer, defineModel } from '@kasane/client/model';
 import { KasaneError } from '@kasane/protocol/errors';
 import { checkJob } from '@kasane/protocol/job';
 import { crossEntropy } from '@kasane/tensor/nn/losses';
+import { buildModel, type ModelDescription, ModelError } from '@kasane/tensor/nn/model';
+import type { Objective } from '@kasane/tensor/objective';
 import { conv2d } from '@kasane/tensor/ops/conv2d';
 import { gather, toIndex } from '@kasane/tensor/ops/gather';
 import { argmaxEquals, oneHot } from '@kasane/tensor/ops/labels';
@@ -161,39 +163,53 @@ function changed(whole: Json, random: () => number): Json {
   return copy;
 }
 
-/** Whether it was taken. */
-function attempt(model: Json): boolean {
-  let job: ReturnType<typeof checkJob>;
+/** Whether it was taken. Workers build models of what a coordinator sends; a coordinator checks the job as a whole before. */
+function attempt(model: Json, asJob: boolean): boolean {
   try {
-    job = checkJob({ name: 'x', model, training: { batch: 8 } });
+    const built = buildModel(model as unknown as ModelDescription);
+    const objective: Objective = { type: 'own', metric: built.loss?.metric ?? 'error' };
+    if (asJob) checkJob({ name: 'x', model, training: { batch: 8 } });
+    if (!built.loss) return true;
+    for (const mode of ['train', 'evaluate', 'predict'] as const)
+      for (const samples of [1, 4, 9]) traceProgram(built, { mode, samples, objective });
+    return true;
   } catch (error) {
-    if (!(error instanceof KasaneError)) throw error;
+    if (!(error instanceof ModelError || (asJob && error instanceof KasaneError))) throw error;
     expect(error.message.length).toBeGreaterThan(10);
     return false;
   }
-  for (const mode of ['train', 'evaluate', 'predict'] as const)
-    for (const samples of [1, 4, 9]) traceProgram(job.model, { mode, samples, objective: job.objective });
-  return true;
+}
+
+/** Microseconds of CPU time that an input takes; the least of three where that is much, since others may have been at work. */
+function cost(work: () => void): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let go = 0; go < 3 && least > MOST_CPU_US; go++) {
+    const before = process.cpuUsage();
+    work();
+    const { user, system } = process.cpuUsage(before);
+    least = Math.min(least, user + system);
+  }
+  return least;
 }
 
 it(`answers ${runs} changed graphs`, { timeout: 3_600_000 }, () => {
   const random = randomFrom(seed);
   let taken = 0;
-  for (const model of models) expect(attempt(model as unknown as Json)).toBe(true);
+  for (const model of models) expect(attempt(model as unknown as Json, true)).toBe(true);
   for (let run = 0; run < runs; run++) {
     let model = models[run % models.length] as unknown as Json;
     for (let changes = 1 + Math.floor(random() * 3); changes > 0; changes--) model = changed(model, random);
-    const cpu = process.cpuUsage();
+    const said = `run ${run}, seed ${seed}: ${JSON.stringify(model)}`;
+    let isTaken = false;
     try {
-      if (attempt(model)) taken++;
-    } catch (error) {
-      throw new Error(`run ${run}, seed ${seed}: ${String(error)}: ${JSON.stringify(model)}`, {
-        cause: error,
+      const us = cost(() => {
+        isTaken = attempt(model, run % 20 === 0);
       });
+      if (us > MOST_CPU_US) throw new Error(`${us / 1000} ms of CPU time`);
+    } catch (error) {
+      throw new Error(`${said}: ${String(error)}`, { cause: error });
     }
-    const { user, system } = process.cpuUsage(cpu);
-    if (user + system > MOST_CPU_US)
-      throw new Error(`run ${run}: ${(user + system) / 1000} ms of CPU time: ${JSON.stringify(model)}`);
+    if (isTaken) taken++;
   }
   // Neither is everything refused, nor everything taken.
   expect(taken).toBeGreaterThan(runs / 100);

@@ -1,4 +1,5 @@
 /** Models as programs: what is traced is what layers compute, and what cannot be said is refused by its place. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openWasmSession } from '../src/backends/wasm/session.ts';
 import type { Node } from '../src/graph.ts';
@@ -242,6 +243,13 @@ describe('defineModel', () => {
 
   it('keeps what is defined again and again once: ResNet-152 from operations is small', () => {
     expect(JSON.stringify(resnet152()).length).toBeLessThan(2 ** 15);
+  });
+
+  it('takes the description that docs/models.md shows', () => {
+    const page = readFileSync(new URL('../../../docs/models.md', import.meta.url), 'utf8');
+    const [, json] = /```json\n([^`]*)```/.exec(page)!;
+    const { parameters } = buildModel(JSON.parse(json!) as ModelDescription);
+    expect(parameters.map(({ name }) => name)).toEqual(['gate.weight', 'dense1.weight', 'dense1.bias']);
   });
 
   it.each<[string, () => unknown, RegExp]>([

@@ -15,13 +15,14 @@ import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { datasetAt } from '../commands/data/get/datasets.ts';
 import { trainingOverrides } from '../program/options.ts';
+import { isProgram, readProgram } from './read-program.ts';
 
 const presetOf = (name: string) => (Object.hasOwn(jobPresets, name) ? jobPresets[name] : undefined);
 
 /** What to call a file in messages. */
 export const whereOf = (path: string): string => (path === '-' ? 'standard input' : path);
 
-/** A job file, or a preset by its name; `-` is standard input. @throws KasaneError NO_INPUT, JOB_INVALID */
+/** A job file, a program that exports a job, or a preset by its name; `-` is standard input. @throws KasaneError NO_INPUT, JOB_INVALID */
 export async function readJob(jobOrPreset: string): Promise<Job> {
   return (await readJobAndPreset(jobOrPreset)).job;
 }
@@ -30,6 +31,7 @@ export async function readJob(jobOrPreset: string): Promise<Job> {
 async function readJobAndPreset(jobOrPreset: string): Promise<{ job: Job; preset?: string | undefined }> {
   const preset = presetOf(jobOrPreset);
   if (preset) return { job: checkJob(preset), preset: jobOrPreset };
+  if (isProgram(jobOrPreset)) return { job: checkJob(await readProgram(jobOrPreset), () => jobOrPreset) };
   const file = await import('@kasane/protocol/job-file');
   const opening = openingOf(jobOrPreset, file);
   const job = file.parseJobFile(readJobText(jobOrPreset), whereOf(jobOrPreset), opening);

@@ -3,6 +3,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { openingOf, placedChoices, placesOf, readJobText, whereOf, withPlaces } from './read-job.ts';
+import { isProgram, readProgram } from './read-program.ts';
 
 /**
  * A sweep file with absolute paths; `-` is standard input.
@@ -16,7 +17,9 @@ export async function readSweep(path: string): Promise<Sweep> {
     );
   const file = await import('@kasane/protocol/job-file');
   const opening = openingOf(path, file);
-  const { base, search, ...sweep } = file.parseSweepFile(readJobText(path), whereOf(path), opening);
+  const { base, search, ...sweep } = isProgram(path)
+    ? file.parseSweepFile(JSON.stringify(await readProgram(path)), path)
+    : file.parseSweepFile(readJobText(path), whereOf(path), opening);
   const placeOf = placesOf(path);
   const parameters = placedChoices(search.parameters, placeOf);
   return { ...sweep, search: { ...search, parameters }, base: withPlaces(base, placeOf) };

@@ -15,7 +15,7 @@ export const PRIORITY_HELP = 'priority from -1000 to 1000; higher ones run first
 
 export function addSubmit(): void {
   const submit = asks(
-    command('submit <job>', "submit a job file or preset and print the job's ID")
+    command('submit <job>', "submit a job file, program or preset and print the job's ID")
       .option('--watch', 'follow the job until it ends')
       .option('--priority <n>', PRIORITY_HELP, integer(-1000, 1000), 0)
       .addOption(dryRun().conflicts('watch'))
@@ -27,6 +27,7 @@ export function addSubmit(): void {
         [
           'kasane submit mnist-mlp --watch',
           'kasane submit job.yaml --priority 5',
+          'kasane submit model.ts',
           'kasane submit job.yaml --epochs 3 --dry-run',
           'sed s/0.01/0.02/ job.yaml | kasane submit -',
         ],

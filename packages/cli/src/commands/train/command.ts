@@ -17,8 +17,8 @@ import {
 } from '../../program/program.ts';
 
 export function addTrain(): void {
-  const train = command('train', 'train a job file or preset on a local cluster')
-    .argument('[job]', 'job file or preset', 'mnist-mlp')
+  const train = command('train', 'train a job file, program or preset on a local cluster')
+    .argument('[job]', 'job file, program (.ts, .js) or preset', 'mnist-mlp')
     .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
     .option('--slots <n>', 'shards that a worker computes at once', integer(1, 256), 1)
     .addOption(threads())
@@ -36,7 +36,12 @@ export function addTrain(): void {
     .addHelpText(
       'after',
       help(
-        ['kasane train', 'kasane train mnist-cnn --workers 4 --epochs 3', 'kasane train job.yaml --open'],
+        [
+          'kasane train',
+          'kasane train mnist-cnn --workers 4 --epochs 3',
+          'kasane train job.yaml --open',
+          'kasane train model.ts',
+        ],
         [
           '{ job, metric, testMetric, testAccuracy, testLoss, testMetrics: { f1, ... }, epochs, steps, seconds,',
           '  samplesPerSecond, workers, digest, model }',

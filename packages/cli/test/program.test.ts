@@ -1,0 +1,89 @@
+/** Jobs that programs write: what is run, where its paths lead, and what is refused in plain words. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { CleanUp, temporaryDirectory } from '../../../test/support/cluster.ts';
+import { jobOf } from '../src/files/read-job.ts';
+import { readSweep } from '../src/files/read-sweep.ts';
+
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+const folder = temporaryDirectory(cleanUp);
+let files = 0;
+const put = (text: string, extension = 'ts') => {
+  const path = join(folder, `my program ${++files}.${extension}`);
+  writeFileSync(path, text);
+  return path;
+};
+writeFileSync(join(folder, 'rows.csv'), 'a,b\n1,0\n2,1\n3,0\n4,1\n');
+
+const model = `{ input: [1], classes: 2, layers: [{ type: 'dense', units: 2 }] }`;
+const job = `{ name: 'mine', model: ${model}, data: { format: 'csv', path: 'rows.csv', target: 'b' }, training: { batch: 4 } }`;
+
+it.each(['ts', 'mts', 'js', 'mjs'])('a job in a .%s file', async (extension) => {
+  const path = put(`const job = ${job};\nexport default job;\n`, extension);
+  const { spec } = await jobOf(path, { epochs: 3 });
+  expect(spec).toMatchObject({
+    name: 'mine',
+    data: { path: join(folder, 'rows.csv') },
+    training: { epochs: 3 },
+  });
+});
+
+it('types are TypeScript', async () => {
+  const { spec } = await jobOf(
+    put(`interface Own { name: string }\nconst job: Own & object = ${job};\nexport default job;\n`),
+  );
+  expect(spec.name).toBe('mine');
+});
+
+it('a model alone is a job of its name', async () => {
+  const { spec } = await jobOf(put(`export default ${model};\n`));
+  expect(spec.name).toMatch(/^my-program-\d+$/);
+  expect(spec.data.format).toBe('idx');
+});
+
+it('a sweep', async () => {
+  const search = `search: { sampler: 'grid', parameters: { 'training.batch': { choices: [2, 4] } } }`;
+  const { base } = await readSweep(put(`export default { ...${job}, ${search} };\n`));
+  expect(base).toMatchObject({ data: { path: join(folder, 'rows.csv') } });
+});
+
+it.each([
+  ['throws', `throw new Error('no luck');`, /my program \d+\.ts: it failed: no luck$/],
+  [
+    'exports nothing',
+    `const x = 1;\n`,
+    /my program \d+\.ts: it exports nothing; export a job: `export default/,
+  ],
+  [
+    'exports by name only',
+    `export const job = ${job};\n`,
+    /it exports job, but nothing by default; export a job/,
+  ],
+  ['exports a function', `export default () => 1;\n`, /its default export is a function; export a job/],
+  [
+    'exports what is no job',
+    `export default { name: 'x', modl: 1 };\n`,
+    /my program \d+\.ts: modl: unknown key/,
+  ],
+  [
+    'exports what is no data',
+    `export default { name: 'x', model: 1n };\n`,
+    /its default export is no data: /,
+  ],
+  [
+    'lacks packages',
+    `import '@kasane/absent';\nexport default ${job};\n`,
+    /it imports @kasane\/absent, which is not installed there: run `npm install @kasane\/client @kasane\/tensor` in its folder/,
+  ],
+])('a file that %s', async (_, text, message) => {
+  await expect(jobOf(put(text))).rejects.toMatchObject({
+    code: 'JOB_INVALID',
+    message: expect.stringMatching(message),
+  });
+});
+
+it('a file that is not there', async () => {
+  await expect(jobOf(join(folder, 'absent.ts'))).rejects.toMatchObject({ code: 'NO_INPUT' });
+});
