@@ -55,7 +55,10 @@ export function smallMnist(directory: string, train: number, test: number, [firs
   return directory;
 }
 
-type ClusterOptions = Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds' | 'access' | 'exchange'> &
+type ClusterOptions = Pick<
+  CoordinatorOptions,
+  'limits' | 'batchExpirySeconds' | 'access' | 'exchange' | 'mlflow'
+> &
   Partial<Pick<CoordinatorOptions, 'log'>>;
 
 export class TestCluster {

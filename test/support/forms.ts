@@ -31,4 +31,4 @@ export function leaves(value: unknown, form: Form): string[] {
 
 /** Words of English in a Japanese sentence: names and numbers stay, and so does what is typed. */
 export const englishIn = (said: string) =>
-  said.replace(/`[^`]*`|\b(Redis|Kasane|NaN)\b/g, '').match(/[a-z]{2,}/gi) ?? [];
+  said.replace(/`[^`]*`|\b(Redis|Kasane|MLflow|NaN)\b/g, '').match(/[a-z]{2,}/gi) ?? [];

@@ -12,6 +12,8 @@ import { checkToken, isLoopback } from '@kasane/protocol/internal/security/token
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
+import { checkMlflow, type MlflowOptions } from './mlflow/api.ts';
+import type { MlflowExportOptions } from './mlflow/export.ts';
 import { Registry } from './models/registry.ts';
 import { PeerMesh } from './peers/mesh.ts';
 import type { ExchangeMode } from './peers/owner-choice.ts';
@@ -71,6 +73,8 @@ export interface CoordinatorOptions {
   readonly batchExpirySeconds?: number;
   /** Called after each step with where its time went. */
   readonly onStep?: (times: StepTimes) => void;
+  /** Send jobs as runs to this MLflow. Default: nowhere. */
+  readonly mlflow?: MlflowOptions | undefined;
   /** Serve metrics and health there. Default: nowhere. */
   readonly metrics?: MetricsOptions | undefined;
 }
@@ -94,6 +98,7 @@ export interface Coordinator {
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   if (options.token !== undefined) checkToken(options.token);
+  if (options.mlflow) checkMlflow(options.mlflow);
   if (options.announceRedisUrl !== undefined) redisAddress(options.announceRedisUrl);
   const opened: Closers = [];
   try {
@@ -183,6 +188,14 @@ async function serveMetrics(
   log.info(`metrics at ${server.url}/metrics`);
 }
 
+/** Returns what ends it. */
+async function sendToMlflow(options: MlflowExportOptions): Promise<() => Promise<void>> {
+  const { MlflowExport } = await import('./mlflow/export.ts');
+  const exporting = new MlflowExport(options);
+  exporting.start();
+  return () => exporting.close();
+}
+
 /** @param opened gets what closes again what was opened, last things last */
 async function start(options: CoordinatorOptions, opened: Closers): Promise<Coordinator> {
   const { log, redisUrl } = options;
@@ -252,6 +265,8 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   const server = await listen(services, { ...options, tokens, ownToken, limits });
   manager.start();
   sweeps.start();
+  if (options.mlflow)
+    opened.push(await sendToMlflow({ mlflow: options.mlflow, store, manager, events, log }));
   let closed: Promise<void> | undefined;
   const close = async () => {
     await sweeps.close();

@@ -14,6 +14,7 @@ import type {
   ListRequest,
   ListResponse,
   ReadSamplesResponse,
+  StepMetrics,
   SubmitResponse,
   WatchMetricsResponse,
 } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -189,6 +190,12 @@ export class JobManager {
       spec,
       this.runs.get(id)?.metrics.history ?? this.#options.store.metricsHistory(id),
     );
+  }
+
+  /** The points of a job's metrics so far, by step. @throws KasaneError JOB_NOT_FOUND */
+  points(id: string): readonly StepMetrics[] {
+    this.#record(id);
+    return (this.runs.get(id)?.metrics.history ?? this.#options.store.metricsHistory(id)).points;
   }
 
   /** @throws KasaneError JOB_NOT_FOUND */

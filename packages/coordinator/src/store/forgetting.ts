@@ -11,7 +11,7 @@ export function deletionOf(id: string): Statement[] {
   const hasGone = 'NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?)';
   return [
     { sql: `DELETE FROM jobs WHERE id = ? AND ${HAS_ENDED}`, values: [id] },
-    ...['epochs', 'checkpoints', 'ledger', 'metrics', 'confusions', 'events'].map((table) => ({
+    ...['epochs', 'checkpoints', 'ledger', 'metrics', 'confusions', 'events', 'mlflow'].map((table) => ({
       sql: `DELETE FROM ${table} WHERE job = ? AND ${hasGone}`,
       values: [id, id],
     })),

@@ -80,6 +80,12 @@ const steps: Readonly<Record<number, Step>> = {
         name TEXT NOT NULL, alias TEXT NOT NULL, version TEXT NOT NULL, PRIMARY KEY (name, alias)) STRICT, WITHOUT ROWID;
       CREATE INDEX IF NOT EXISTS jobsByDigest ON jobs (digest) WHERE digest <> '';`);
   },
+  /** What of each job has been sent to MLflow. */
+  8: (database) =>
+    database.exec(`
+      CREATE TABLE IF NOT EXISTS mlflow (
+        server TEXT NOT NULL, job TEXT NOT NULL, run TEXT NOT NULL, step INTEGER NOT NULL, epoch INTEGER NOT NULL,
+        status TEXT NOT NULL, models TEXT NOT NULL, isOver INTEGER NOT NULL, PRIMARY KEY (server, job)) STRICT, WITHOUT ROWID;`),
 };
 
 /** The last step. An earlier Kasane, which does not know it, leaves the database alone. */

@@ -24,6 +24,7 @@ import {
 import { type LedgerRow, ledgerInsertion, ledgerOfRow } from './ledger-rows.ts';
 import { type MetricsHistory, NOTHING_YET } from './metrics.ts';
 import { makePathsRelative, migrate, PATHS } from './migrations.ts';
+import { MlflowStore } from './mlflow-store.ts';
 import { fileOfModel, ModelStore } from './model-store.ts';
 import type { Place } from './pages.ts';
 import { DATABASE, openStateDatabase } from './state-database.ts';
@@ -71,6 +72,8 @@ export class JobStore {
   readonly sweeps: SweepStore;
   /** Registered models. */
   readonly models: ModelStore;
+  /** What has been sent to MLflow. */
+  readonly mlflow: MlflowStore;
 
   /**
    * @param directory of a coordinator's state
@@ -88,6 +91,7 @@ export class JobStore {
       const write = (...statements: readonly Statement[]) => this.#write(...statements);
       this.sweeps = new SweepStore(this.#db, write);
       this.models = new ModelStore(this.#db, this.#directory, write);
+      this.mlflow = new MlflowStore(this.#db, write);
     } catch (error) {
       this.#db.close();
       throw stateError(error, join(directory, DATABASE));

@@ -146,6 +146,16 @@ export const events = {
   'checkpoint-accepted': routine({ step: 'number' },
     ({ step }) => `checkpoints can be written again: step ${step} is on disk`,
     ({ step }) => `チェックポイントを再び書き込めるようになり、ステップ ${step} を保存しました`),
+  // MLflow.
+  'mlflow-away': routine({ why: 'text' },
+    ({ why }) => `MLflow takes no metrics, which are sent later: ${why}`,
+    ({ why }) => `MLflow にメトリクスを送れません。後で送ります：${why}`),
+  'mlflow-back': routine({},
+    () => 'MLflow takes metrics again',
+    () => 'MLflow へのメトリクスの送信を再開しました'),
+  'mlflow-refused': routine({ why: 'text' },
+    ({ why }) => `MLflow refuses the job, of which nothing more is sent: ${why}`,
+    ({ why }) => `MLflow がこのジョブを受け付けないため、以後は送りません：${why}`),
   // The record itself.
   'left-out': start({ count: 'number' },
     ({ count }) => `${counted(count, 'earlier event')} ${count === 1 ? 'was' : 'were'} not kept`,

@@ -50,6 +50,14 @@ export function addCoordinator(): void {
       '--state <dir>',
       'state directory for jobs, checkpoints and weights (default: ~/.local/state/kasane)',
     )
+    .addOption(
+      new Option('--mlflow <url>', 'send jobs, parameters and metrics to this MLflow tracking server'),
+    )
+    .addOption(
+      new Option('--mlflow-experiment <name>', 'experiment of --mlflow that jobs are runs of').default(
+        'kasane',
+      ),
+    )
     .addOption(token('admin token, in addition to those of `kasane token`'))
     .option('--json', 'print one JSON object once it is listening')
     .addOption(logLevel('info'))

@@ -68,9 +68,24 @@ export interface CoordinatorCommand extends MetricsFlags, TlsFiles, Places {
   readonly dashboardPort: number;
   readonly state?: string;
   readonly token?: string;
+  readonly mlflow?: string;
+  readonly mlflowExperiment: string;
   readonly json?: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+}
+
+/** Credentials come from the variables of MLflow's own client: every user of a machine can read command lines. */
+function mlflowOptions({ mlflow: url, mlflowExperiment: experiment }: CoordinatorCommand) {
+  if (url === undefined) return undefined;
+  const { MLFLOW_TRACKING_TOKEN, MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD } = process.env;
+  return {
+    ...{ url, experiment },
+    // A variable that is set to nothing is none.
+    token: MLFLOW_TRACKING_TOKEN || undefined,
+    user: MLFLOW_TRACKING_USERNAME || undefined,
+    password: MLFLOW_TRACKING_PASSWORD || undefined,
+  };
 }
 
 export async function coordinator(options: CoordinatorCommand): Promise<void> {
@@ -99,6 +114,7 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
       token,
       exchange: options.exchange,
       metrics: metricsOptions(options),
+      mlflow: mlflowOptions(options),
       tls,
       access,
       limits: limitsOf({ ...options }),

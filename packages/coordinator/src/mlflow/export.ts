@@ -1,0 +1,232 @@
+/**
+ * Jobs as runs of an MLflow experiment. Nobody waits for it: every few seconds it looks at what the store and the runs know beyond what
+ * was sent, so nothing is queued, and what MLflow does not take now is there later.
+ */
+import { messageOf } from '@kasane/protocol/errors';
+import type { Event, Job, Source } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { hasEnded } from '@kasane/protocol/job-state';
+import { EPOCHS_PAGE } from '@kasane/protocol/limits';
+import type { Logger } from 'pino';
+import type { JobManager } from '../jobs/manager.ts';
+import type { EventRecord } from '../store/event-record.ts';
+import type { SentToMlflow } from '../store/mlflow-store.ts';
+import type { JobStore } from '../store/store.ts';
+import {
+  type Metric,
+  MlflowApi,
+  MlflowError,
+  type MlflowOptions,
+  MOST_METRICS,
+  MOST_PARAMS,
+  TAG_TEXT,
+} from './api.ts';
+import { JOB_TAG, MODELS_TAG, metricsOfEpoch, metricsOfStep, paramsOf, statusOf, tagsOf } from './content.ts';
+
+const INTERVAL_MS = 5_000;
+/** Of waiting after a failure: twice as long each time. */
+const [FIRST_WAIT_MS, LAST_WAIT_MS] = [1_000, 300_000];
+
+export interface MlflowExportOptions {
+  readonly mlflow: MlflowOptions;
+  readonly store: JobStore;
+  readonly manager: Pick<JobManager, 'get' | 'points' | 'epochs' | 'runs'>;
+  readonly events: Pick<EventRecord, 'add' | 'onEvent'>;
+  readonly log: Logger;
+}
+
+export class MlflowExport {
+  readonly #options: MlflowExportOptions;
+  readonly #api: MlflowApi;
+  /** What rows are of. */
+  readonly #server: string;
+  /** Jobs of which there may be more to send. */
+  readonly #changed = new Set<string>();
+  /** Jobs that have been told that MLflow takes nothing. */
+  readonly #told = new Set<string>();
+  #experiment: string | undefined;
+  #failures = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #sending: Promise<void> | undefined;
+  #unlisten: () => void = () => {};
+  #isClosed = false;
+
+  /** @throws KasaneError USAGE */
+  constructor(options: MlflowExportOptions) {
+    this.#options = options;
+    const { mlflow } = options;
+    this.#api = new MlflowApi(mlflow);
+    this.#server = `${mlflow.url.replace(/\/+$/, '')} ${mlflow.experiment}`;
+  }
+
+  /** Takes up jobs that have not ended, and those of which an earlier coordinator has not sent all. */
+  start(): void {
+    const { store, events } = this.#options;
+    for (const job of store.mlflow.unfinished(this.#server)) this.#changed.add(job);
+    for (const { id } of store.open()) this.#changed.add(id);
+    this.#unlisten = events.onEvent((event) => this.#heard(event));
+    this.#schedule(0);
+  }
+
+  /** What is not sent yet is sent by the next coordinator. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#unlisten();
+    clearTimeout(this.#timer);
+    this.#api.close();
+    await this.#sending;
+  }
+
+  #heard({ job, code }: Event): void {
+    if (code.startsWith('mlflow-')) return;
+    if (code === 'deleted') this.#changed.delete(job);
+    else this.#changed.add(job);
+  }
+
+  #schedule(ms: number): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      const { mlflow, log } = this.#options;
+      const sending = this.#sendAll().catch((error: unknown) => log.warn(`MLflow: ${messageOf(error)}`));
+      this.#sending = sending.finally(() => {
+        const { intervalMs = INTERVAL_MS } = mlflow;
+        const wait = Math.min(LAST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.#failures - 1));
+        this.#schedule(this.#failures > 0 ? wait : intervalMs);
+      });
+    }, ms);
+    this.#timer.unref();
+  }
+
+  async #sendAll(): Promise<void> {
+    const { manager, mlflow } = this.#options;
+    for (const { id } of manager.runs.all()) this.#changed.add(id);
+    for (const job of [...this.#changed]) {
+      this.#changed.delete(job);
+      try {
+        this.#experiment ??= await this.#api.experiment(mlflow.experiment);
+        await this.#send(job, this.#experiment);
+        this.#back();
+      } catch (error) {
+        if (this.#isClosed) return;
+        if (error instanceof MlflowError && !error.isPassing && this.#experiment !== undefined) {
+          await this.#refused(job, error.message);
+          continue;
+        }
+        this.#changed.add(job);
+        this.#away(job, messageOf(error));
+        return;
+      }
+    }
+  }
+
+  /** Sends what is known of a job beyond what was sent. */
+  async #send(id: string, experiment: string): Promise<void> {
+    const { store, manager } = this.#options;
+    const record = store.get(id);
+    if (!record) return; // it has been deleted
+    // Before anything is read: what is told of a job that has ended is all there is.
+    const job = manager.get(id);
+    let sent = store.mlflow.get(this.#server, id) ?? (await this.#begin(job, record, experiment));
+    if (sent.status === 'REFUSED') return;
+    const keep = async (more: Partial<SentToMlflow>) => {
+      sent = { ...sent, ...more };
+      await store.mlflow.set(this.#server, sent);
+    };
+    const points = manager.points(id).filter(({ step }) => step > sent.step);
+    await this.#sendMetrics(
+      sent.run,
+      points.map((point) => [point.step, metricsOfStep(point, job.metric)]),
+      (step) => keep({ step }),
+    );
+    for (;;) {
+      const { epochs } = manager.epochs(id, EPOCHS_PAGE, String(sent.epoch));
+      if (epochs.length === 0) break;
+      const now = Date.now();
+      await this.#sendMetrics(
+        sent.run,
+        epochs.map((result) => [result.epoch, metricsOfEpoch(result, job.metric, now)]),
+        (epoch) => keep({ epoch }),
+      );
+    }
+    const models = job.models.join(' ').slice(0, TAG_TEXT);
+    if (models !== sent.models) {
+      await this.#api.log(sent.run, { tags: [{ key: MODELS_TAG, value: models }] });
+      await keep({ models });
+    }
+    const status = statusOf(job);
+    const isOver = hasEnded(job.state);
+    if (status !== sent.status || isOver !== sent.isOver) {
+      await this.#api.setStatus(sent.run, status, isOver ? job.endedAt : undefined);
+      await keep({ status, isOver });
+    }
+  }
+
+  /** Makes the run of a job, or finds the one that a coordinator made which was killed before it had noted that. */
+  async #begin(
+    job: Job,
+    { spec, source }: { spec: string; source: string },
+    experiment: string,
+  ): Promise<SentToMlflow> {
+    const from = source === '' ? undefined : (JSON.parse(source) as Source);
+    const tag = { key: JOB_TAG, value: job.id };
+    const run =
+      (await this.#api.runWith(experiment, tag)) ??
+      (await this.#api.createRun(experiment, {
+        name: job.id,
+        startTime: job.submittedAt,
+        tags: tagsOf(job, from),
+      }));
+    const params = paramsOf(spec);
+    for (let at = 0; at < params.length; at += MOST_PARAMS)
+      await this.#api.log(run, { params: params.slice(at, at + MOST_PARAMS) });
+    const begun = { job: job.id, run, step: 0, epoch: 0, status: '', models: '', isOver: false };
+    await this.#options.store.mlflow.set(this.#server, begun);
+    return begun;
+  }
+
+  /** @param list numbers of steps or epochs, ascending, with what is told of each @param sentUpTo notes how far it came */
+  async #sendMetrics(
+    run: string,
+    list: readonly (readonly [number, readonly Metric[]])[],
+    sentUpTo: (number: number) => Promise<void>,
+  ): Promise<void> {
+    let batch: Metric[] = [];
+    for (const [index, [number, metrics]] of list.entries()) {
+      batch.push(...metrics);
+      const next = list[index + 1]?.[1].length ?? MOST_METRICS;
+      if (batch.length + next < MOST_METRICS) continue;
+      if (batch.length > 0) await this.#api.log(run, { metrics: batch });
+      await sentUpTo(number);
+      batch = [];
+    }
+  }
+
+  /** Nothing more is sent of this job: the same request would be refused again. */
+  async #refused(job: string, why: string): Promise<void> {
+    const { store, events, log } = this.#options;
+    log.warn({ job }, `MLflow refuses job ${job}, of which nothing more is sent: ${why}`);
+    events.add(job, { code: 'mlflow-refused', args: { why } });
+    const sent = store.mlflow.get(this.#server, job);
+    const none = { job, run: '', step: 0, epoch: 0, models: '' };
+    await store.mlflow
+      .set(this.#server, { ...none, ...sent, status: 'REFUSED', isOver: true })
+      .catch(() => {}); // it is tried, and refused, again
+  }
+
+  #away(job: string, why: string): void {
+    const { events, log, mlflow } = this.#options;
+    if (this.#failures++ === 0)
+      log.warn(`MLflow at ${mlflow.url} takes nothing: ${why}; what is not sent now is sent later`);
+    if (this.#told.has(job)) return;
+    this.#told.add(job);
+    events.add(job, { code: 'mlflow-away', args: { why } });
+  }
+
+  #back(): void {
+    if (this.#failures === 0) return;
+    const { events, log, mlflow, store } = this.#options;
+    this.#failures = 0;
+    log.info(`MLflow at ${mlflow.url} takes metrics again`);
+    for (const job of this.#told) if (store.get(job)) events.add(job, { code: 'mlflow-back', args: {} });
+    this.#told.clear();
+  }
+}
