@@ -139,5 +139,7 @@ it('names what has no equivalent', async () => {
   const model = buildModel(
     defineModel({ input: [3, 2], build: (m, x) => m.scope('fold', () => fold(x, 1, 4)) }),
   );
-  await expect(exportOnnx(model, workedParameters(model))).rejects.toThrow(/fold has no equivalent in ONNX/);
+  await expect(exportOnnx(model, workedParameters(model))).rejects.toThrow(
+    /^layer fold: fold has no equivalent in ONNX/,
+  );
 });

@@ -11,10 +11,12 @@ import { systemFailure } from './system-errors.ts';
 export const userErrors: readonly string[] = [
   'DataError',
   'FileError',
+  'GraphError',
   'LabelError',
   'LayerError',
   'ModelError',
   'ObjectiveError',
+  'OnnxError',
   'OptionError',
   'PresetError',
   'SafetensorsError',

@@ -5,6 +5,7 @@ import type { NamedTensor } from '../../named-tensor.ts';
 import { type Model, type ParameterSpec, parametersUsed, typeOfLayer } from '../../nn/model.ts';
 import { indicesOf, OnnxGraph, type OnnxValue } from '../../onnx/graph.ts';
 import { elementTypes, encodeOnnx, type OnnxNode } from '../../onnx/messages.ts';
+import { OnnxError } from '../../onnx/operations.ts';
 import type { Shape } from '../../shape.ts';
 
 /** The first with LayerNormalization. */
@@ -29,6 +30,7 @@ export interface OnnxOptions {
  * layers has one for each, of its name and shape. The output is called `output`: what the model's last layer gives.
  * @param parameters in the model's flat layout
  * @throws RangeError when the file would exceed 2 GiB, which is more than a model of this package can have
+ * @throws OnnxError naming a layer of the model's own, and its operation that ONNX has not
  */
 export async function exportOnnx(
   model: Model,
@@ -52,14 +54,18 @@ export async function exportOnnx(
     const inputShapes = layer.from.map((index) =>
       index < 0 ? model.sampleShape : model.layers[index]!.outputShape,
     );
-    values.push(
-      await typeOfLayer(layer).onnx(graph, inputs, {
-        options: layer.options as never,
-        parameters: tensorsOf(parametersUsed(model, layer), parameters),
-        inputShapes,
-        outputShape: layer.outputShape,
-      }),
-    );
+    const context = {
+      options: layer.options as never,
+      parameters: tensorsOf(parametersUsed(model, layer), parameters),
+      inputShapes,
+      outputShape: layer.outputShape,
+    };
+    try {
+      values.push(await typeOfLayer(layer).onnx(graph, inputs, context));
+    } catch (cause) {
+      if (!(cause instanceof OnnxError)) throw cause;
+      throw new OnnxError(`layer ${layer.name}: ${cause.message}`, { cause });
+    }
   }
   graph.begin('model');
   graph.nodes.push(identity(graph.plain(values.at(-1)!), output));
