@@ -36,6 +36,17 @@ const load = (model: object, inputs?: object) => {
   return loadData(checkJob({ name: 'a', model, data }), anywhere);
 };
 
+it('refuses names so long that no message, and no header of weights, would hold them', async () => {
+  const path = join(folder, 'texts.csv');
+  const rows = Array.from({ length: 200 }, (_, i) => `${i},${'n'.repeat(30_000)}${i % 100}`);
+  writeFileSync(path, `a,class\n${rows.join('\n')}\n`);
+  const model = { input: [1], classes: 100, layers: [{ type: 'dense', units: 100 }] };
+  const job = checkJob({ name: 'a', model, data: { format: 'csv', path, target: 'class' } });
+  await expect(loadData(job, anywhere)).rejects.toThrow(
+    /texts\.csv: the names of its classes .* take 600\d{4} bytes; the limit is 2621440\. The longest name has 30002 characters: choose columns of short names/,
+  );
+});
+
 describe('a model with input layers', () => {
   it('takes a table whose columns are named for each', async () => {
     const { train } = await load(two, { numbers: ['b', 'a'], kinds: ['kind'] });

@@ -135,6 +135,8 @@ export const HISTOGRAM_SAMPLES = 1 << 14;
 /** Test samples that one call of `ReadSamples` returns, and bytes of them. */
 export const READ_SAMPLES = 256;
 export const READ_SAMPLES_BYTES = 1 << 20;
+/** Bytes of how data was prepared, as JSON: it must stay below MESSAGE_BYTES with such samples, and weights have it in their header. */
+export const PREPARATION_BYTES = 5 << 19;
 /** Workers that left, and that were sent away, of which `Status` tells. */
 export const DEPARTED_WORKERS = 32;
 /** Bytes of a client's key, certificate or authority file. */

@@ -1,6 +1,6 @@
 /** Opens a job's data, and says in time when the model can not be trained on it. */
 
-import type { DataParts, TablePreparation } from '@kasane/data/dataset';
+import { classNamesOf, type DataParts, type TablePreparation } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/files/access';
 import { openTokenizer } from '@kasane/data/internal/text/tokenizer';
 import { openData, placeOf } from '@kasane/data/open';
@@ -8,7 +8,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { readers, whyUnfit } from '@kasane/protocol/internal/job/fit';
 import { checkPreparation } from '@kasane/protocol/internal/job/preparation';
 import type { Job } from '@kasane/protocol/job';
-import { BATCH_BYTES, FRAME_HEADER_BYTES } from '@kasane/protocol/limits';
+import { BATCH_BYTES, FRAME_HEADER_BYTES, PREPARATION_BYTES } from '@kasane/protocol/limits';
 import { counted } from '@kasane/tensor/internal/counted';
 import { fieldBytes } from '@kasane/tensor/internal/field';
 import { domainOf, targetOf } from '@kasane/tensor/objective';
@@ -42,6 +42,7 @@ export async function loadData(
     const where = error instanceof KasaneError ? `${place}: ` : '';
     throw new KasaneError('DATA_INVALID', `${where}${messageOf(error)}`, { cause: error });
   }
+  checkNames(job, data);
   checkInputs(job, data);
   const format = describeSamples(job, data);
   // What is left out here is about training: `checkTraining` looks at it.
@@ -53,6 +54,20 @@ export async function loadData(
   checkSizes(job, data);
   const spare = spareClasses(job, data);
   return spare.length > 0 ? { ...data, notes: [...(data.notes ?? []), ...spare] } : data;
+}
+
+/** What its names come to must fit into messages and into the weights, which nothing could read otherwise. */
+function checkNames({ spec }: Job, { preparation }: DataParts): void {
+  const bytes = Buffer.byteLength(JSON.stringify(preparation));
+  if (bytes <= PREPARATION_BYTES) return;
+  const names = (classNamesOf(preparation) ?? []).concat(
+    (preparation.table?.columns ?? []).flatMap((column) => ('categories' in column ? column.categories : [])),
+  );
+  const longest = names.reduce((most, name) => Math.max(most, name.length), 0);
+  throw new KasaneError(
+    'DATA_INVALID',
+    `${placeOf(spec.data)}: the names of its classes and categories, and what else prepares its samples, take ${bytes} bytes; the limit is ${PREPARATION_BYTES}. The longest name has ${counted(longest, 'character')}: choose columns of short names, not of texts`,
+  );
 }
 
 /** A model may know more classes than there are, but seldom on purpose. */
