@@ -67,6 +67,7 @@ it.each([
 
 it.each([
   ['64 open files', 'ulimit -n 64 && exec "$@"'],
+  ['20 GB of addresses', 'ulimit -v 20000000 && NODE_OPTIONS=--disable-wasm-trap-handler exec "$@"'],
   ['no standard input', 'exec "$@" <&-'],
   ['no standard output', 'exec "$@" >&-'],
   ['neither', 'exec "$@" <&- >&-'],
@@ -179,4 +180,17 @@ it('a profile that cannot be written is named, after where the weights are', {
     /^Weights {2}\S+profiled\.safetensors\nSHA-256.*\nkasane: \S+nowhere\/p\.json: .*\n$/m,
   );
   expect(code).not.toBe(0);
+});
+
+it.each([
+  ['train', ['tiny.json']],
+  ['worker', ['--coordinator', '127.0.0.1:9']],
+  ['coordinator', ['--state', 'state']],
+])('few addresses for %s', { timeout: LIMIT_MS }, async (command, args) => {
+  const { code, stderr } = await within('ulimit -v 20000000 && exec "$@"', [command, ...args]);
+  expect(stderr).toMatch(
+    /^kasane: the limit of 19 GiB on the address space is too low for WebAssembly: .*ulimit -v unlimited.*NODE_OPTIONS=--disable-wasm-trap-handler/,
+  );
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  expect(code).toBe(69);
 });

@@ -35,6 +35,7 @@ export function addFindBatch(): void {
       const { withWorkers } = await import('../train/worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
       (await import('../../process/open-files.ts')).requireOpenFiles(workers);
+      (await import('../../process/address-space.ts')).requireAddressSpace();
       (await import('../../process/file-size.ts')).requireFileSize();
       await withWorkers(workers, { slots, backend, gpuStorage, logLevel }, async (forked) =>
         (await import('./find-batch.ts')).findBatch(job, options, forked),

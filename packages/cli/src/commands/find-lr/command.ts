@@ -50,6 +50,7 @@ export function addFindLr(): void {
       const { workers, slots, backend, gpuStorage, logLevel } = options;
       const threads = options.threads ?? threadsEach(workers * slots);
       (await import('../../process/open-files.ts')).requireOpenFiles(workers);
+      (await import('../../process/address-space.ts')).requireAddressSpace();
       (await import('../../process/file-size.ts')).requireFileSize();
       await withWorkers(workers, { slots, threads, backend, gpuStorage, logLevel }, async (forked) =>
         (await import('./find-lr.ts')).findLr(job, { ...options, threads }, forked),

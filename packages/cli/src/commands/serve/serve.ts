@@ -14,6 +14,7 @@ import { requireReplaceable } from '../../files/replaced-file.ts';
 import { sweepTemporaryFolders } from '../../files/temporary-folder.ts';
 import { makeLog } from '../../output/log.ts';
 import { out } from '../../output/say.ts';
+import { requireAddressSpace } from '../../process/address-space.ts';
 import { requireFileSize } from '../../process/file-size.ts';
 import { requireOpenFiles } from '../../process/open-files.ts';
 import { onStop, stopAsked } from '../../process/stop.ts';
@@ -91,6 +92,7 @@ function mlflowOptions({ mlflow: url, mlflowExperiment: experiment }: Coordinato
 export async function coordinator(options: CoordinatorCommand): Promise<void> {
   const { host, port, token, json } = options;
   requireOpenFiles(0);
+  requireAddressSpace(0);
   requireFileSize();
   const say = (line: string) => {
     if (!json) out.write(`${line}\n`);
@@ -207,6 +209,7 @@ export interface WorkerCommand extends MetricsFlags, TlsFiles, Places {
 export async function worker(options: WorkerCommand): Promise<void> {
   const { coordinator: address, slots, backend, gpuStorage, profile, redis, token } = options;
   const { sharedMemory, peers } = options;
+  requireAddressSpace(slots ?? availableParallelism());
   if (profile !== undefined) requireReplaceable(profile, 'profile', '--profile');
   const running = await startWorker({
     coordinator: address,

@@ -69,6 +69,7 @@ export function addSweep(): void {
       const { workers, slots, backend, gpuStorage, logLevel } = options;
       const threads = options.threads ?? threadsEach(workers * slots);
       (await import('../../process/open-files.ts')).requireOpenFiles(workers);
+      (await import('../../process/address-space.ts')).requireAddressSpace();
       (await import('../../process/file-size.ts')).requireFileSize();
       await withWorkers(workers, { slots, threads, backend, gpuStorage, logLevel }, async (forked) =>
         (await import('./sweep.ts')).sweepHere(sweep, place, { ...options, threads }, forked),
