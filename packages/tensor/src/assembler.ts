@@ -363,7 +363,7 @@ export interface MemoryImport {
   /** Pages of 64 KiB; the memory has exactly so many. */
   readonly pages: number;
   readonly shared: boolean;
-  /** Names of int32 numbers that are imported as env.NAME and do not change; default none. */
+  /** Names of int32 numbers that are imported from env and do not change; default none. */
   readonly globals?: readonly string[];
 }
 
