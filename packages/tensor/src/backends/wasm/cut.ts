@@ -100,10 +100,13 @@ export function bestCut(
   return candidates.find(({ cut }) => cut.use >= 0.9 * most);
 }
 
-/** Multiplications and additions below which a kernel is computed by one thread: some microseconds, of which waiting would take a part. */
-const LEAST_PRODUCTS = 2 ** 18;
+/**
+ * Multiplications and additions below which a kernel is computed by one thread: some 20 microseconds. Waiting costs half of one where
+ * nobody else needs the cores, and much more elsewhere; and what one thread has computed another has to fetch from its cache.
+ */
+const LEAST_PRODUCTS = 2 ** 20;
 /** The same of elements that are read or written. */
-const LEAST_ELEMENTS = 2 ** 15;
+const LEAST_ELEMENTS = 2 ** 17;
 
 /** How many threads so much is worth: half of the least for each. */
 function worth({ threads, eager }: Sharing, work: number, least: number): number {
