@@ -6,8 +6,10 @@
  *
  *     pnpm bench threads [--row mlp] [--threads 2] [--seconds 6] [--rounds 5] [--python /usr/bin/python3] [--no-peer]
  *
- * The last table is a model and says so: what does not become faster by a second thread is taken to be serial, and the rest to be divided
- * by any number of threads. It knows neither that barriers of many threads cost more nor that memory is shared by all.
+ * The last table is a model and says so, from three parts that are measured: what kernels take that one thread computes alone, what those take
+ * that are cut, each timed by itself on one thread, and what the program takes longer on the threads of this run than these parts say
+ * (waiting, uneven parts, memory that all share). The second part is divided by any number of threads; the last one is taken to stay as
+ * it is, which is too little where memory is what limits.
  *
  * PyTorch's OpenBLAS must be the one with OpenMP (libopenblas0-openmp): threads of the other one spin against PyTorch's own.
  *
@@ -19,6 +21,7 @@ import { selectKernel } from '@kasane/tensor/internal/backends/wasm/kernels';
 import { leadTeam, startTeam } from '@kasane/tensor/internal/node/team';
 import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
 import { type Row, rows } from './rows.ts';
+import { cutShare } from './support/cut-share.ts';
 import { openGradients } from './support/gradients.ts';
 import { openPeers } from './support/peers.ts';
 import { byPeer, machineWith, openTable, peerCells, peerHeadings, writeResults } from './support/results.ts';
@@ -122,18 +125,21 @@ for (const row of rows.filter(({ name }) => (values.row ? name === values.row : 
     cell(apart),
     ...peerCells(together, theirs, cell),
   ]);
-  results.push({ row: row.name, batch: row.batch, alone, together, apart, peers: byPeer(peers, theirs) });
+  const parts = await cutShare(row, threads, turns.milliseconds);
+  results.push({
+    ...{ row: row.name, batch: row.batch, alone, together, apart, parts },
+    peers: byPeer(peers, theirs),
+  });
 }
-console.log(
-  `\nA model, from the figures of one and of ${threads} threads: how many times as fast as one thread\n`,
-);
-const modelled = openTable(['model', 'serial part', ...MODELLED.map((count) => `${count} threads`)]);
-for (const { row, alone, together } of results) {
-  // alone = serial + shared; together = serial + shared / threads
-  const serial = Math.max(0, (threads * together.best - alone.best) / (threads - 1));
-  const worth = (count: number) => alone.best / (serial + (alone.best - serial) / count);
-  const share = `${((100 * serial) / alone.best).toFixed(0)} %`;
-  modelled([row, share, ...MODELLED.map((count) => worth(count).toFixed(1))]);
+console.log('\nA model, from measured parts: how many times as fast as one thread\n');
+const modelled = openTable(['model', 'cut', 'lost, ms', ...MODELLED.map((count) => `${count} threads`)]);
+for (const { row, alone, together, parts } of results) {
+  const share = parts.cut / (parts.cut + parts.alone);
+  const time = (count: number) => alone.best * (1 - share + share / count);
+  const lost = Math.max(0, together.best - time(threads));
+  const worth = (count: number) => alone.best / (time(count) + lost);
+  const cells = MODELLED.map((count) => worth(count).toFixed(1));
+  modelled([row, `${(100 * share).toFixed(1)} %`, lost.toFixed(2), ...cells]);
 }
 for (const { close } of peers) close();
 await team.end();
