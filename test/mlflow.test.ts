@@ -143,6 +143,28 @@ it('states are those of MLflow', async () => {
   await run(job.id, ({ status }) => status === 'KILLED');
 });
 
+it('an address where nobody answers is told of at the start, once, and keeps nobody from starting', async () => {
+  const lines: string[] = [];
+  const coordinator = await startCoordinator({
+    ...{
+      host: '127.0.0.1',
+      port: 0,
+      redisUrl: cluster.redisUrl,
+      stateDirectory: temporaryDirectory(cleanUp),
+    },
+    mlflow: { url: 'http://127.0.0.1:1', experiment: 'x', user: 'me', password: 'secret', intervalMs: 1 },
+    log: pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) }),
+  });
+  const told = () => lines.filter((line) => line.includes('MLflow'));
+  await expect.poll(() => told().length, { timeout: 30_000 }).toBe(1);
+  // The second try comes after a second.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await coordinator.close();
+  expect(told()).toHaveLength(1);
+  expect(told()[0]).toContain('MLflow at http://127.0.0.1:1 takes nothing');
+  expect(told()[0]).not.toContain('secret');
+});
+
 it('names are such as MLflow takes, and what is not finite is left out', () => {
   const params = paramsOf(
     JSON.stringify({ data: { columns: { 'Größe (cm)': 'number', '../x': 1, 'a//b': 2 } } }),

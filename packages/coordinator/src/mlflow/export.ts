@@ -99,23 +99,32 @@ export class MlflowExport {
   async #sendAll(): Promise<void> {
     const { manager, mlflow } = this.#options;
     for (const { id } of manager.runs.all()) this.#changed.add(id);
+    try {
+      // Also without jobs: a wrong address is told of when the coordinator starts.
+      this.#experiment ??= await this.#api.experiment(mlflow.experiment);
+    } catch (error) {
+      if (this.#isClosed) return;
+      for (const job of this.#changed) this.#tell(job, messageOf(error));
+      this.#away(messageOf(error));
+      return;
+    }
     for (const job of [...this.#changed]) {
       this.#changed.delete(job);
       try {
-        this.#experiment ??= await this.#api.experiment(mlflow.experiment);
         await this.#send(job, this.#experiment);
-        this.#back();
       } catch (error) {
         if (this.#isClosed) return;
-        if (error instanceof MlflowError && !error.isPassing && this.#experiment !== undefined) {
+        if (error instanceof MlflowError && !error.isPassing) {
           await this.#refused(job, error.message);
           continue;
         }
         this.#changed.add(job);
-        this.#away(job, messageOf(error));
+        this.#tell(job, messageOf(error));
+        this.#away(messageOf(error));
         return;
       }
     }
+    this.#back();
   }
 
   /** Sends what is known of a job beyond what was sent. */
@@ -212,13 +221,17 @@ export class MlflowExport {
       .catch(() => {}); // it is tried, and refused, again
   }
 
-  #away(job: string, why: string): void {
-    const { events, log, mlflow } = this.#options;
+  #away(why: string): void {
+    const { log, mlflow } = this.#options;
     if (this.#failures++ === 0)
       log.warn(`MLflow at ${mlflow.url} takes nothing: ${why}; what is not sent now is sent later`);
+  }
+
+  /** In the job's record, once an outage. */
+  #tell(job: string, why: string): void {
     if (this.#told.has(job)) return;
     this.#told.add(job);
-    events.add(job, { code: 'mlflow-away', args: { why } });
+    this.#options.events.add(job, { code: 'mlflow-away', args: { why } });
   }
 
   #back(): void {
