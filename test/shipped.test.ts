@@ -119,6 +119,24 @@ describe('all of them in an empty folder', needing(['tar']), () => {
     expect(result.testAccuracy).toBeGreaterThan(0.9);
   });
 
+  it('train a model that a program of its own defines', async () => {
+    const [file, folder] = [join(stranger, 'vae.ts'), join(stranger, 'digits')];
+    mkdirSync(folder);
+    const data = smallMnist(folder, 1_200, 100);
+    cpSync(join(checkout, 'examples/own-model/vae.ts'), file);
+    const train = ['train', file, '--epochs', '10', '--data', data, '--json'];
+    const digests: string[] = [];
+    for (const workers of ['1', '2']) {
+      const { stdout } = await run(kasane, [...train, '--workers', workers], { cwd: stranger, env: env() });
+      const { metric, testMetric, digest } = JSON.parse(stdout);
+      expect(metric).toBe('error');
+      // Less than what the mean image is off by.
+      expect(testMetric).toBeLessThan(0.0675);
+      digests.push(digest);
+    }
+    expect(digests[1]).toBe(digests[0]);
+  });
+
   it('serve the page as it was bundled', async () => {
     const program = `
       import { startDashboard } from '@kasane/dashboard/server';
