@@ -47,6 +47,23 @@ it('refuses names so long that no message, and no header of weights, would hold 
   );
 });
 
+it('notes a model whose last layer makes probabilities for a loss that takes scores', async () => {
+  const ending = (...last: readonly string[]) => ({
+    input: [6],
+    classes: 2,
+    layers: [{ type: 'dense', units: 2 }, ...last.map((type) => ({ type }))],
+  });
+  const data = { format: 'csv', path: join(folder, 'table.csv'), target: 'class' };
+  const notesOf = async (...last: readonly string[]) =>
+    (await loadData(checkJob({ name: 'a', model: ending(...last), data }), anywhere)).notes ?? [];
+  for (const last of ['softmax', 'sigmoid'])
+    expect(await notesOf(last)).toContainEqual(
+      expect.stringMatching(`^the last layer is ${last}, but objective classification takes the scores`),
+    );
+  for (const last of [[], ['softmax', 'tanh']])
+    expect((await notesOf(...last)).filter((note) => note.includes('last layer'))).toEqual([]);
+});
+
 describe('a model with input layers', () => {
   it('takes a table whose columns are named for each', async () => {
     const { train } = await load(two, { numbers: ['b', 'a'], kinds: ['kind'] });

@@ -52,8 +52,8 @@ export async function loadData(
   checkDomain(job, data);
   checkTokens(job, data);
   checkSizes(job, data);
-  const spare = spareClasses(job, data);
-  return spare.length > 0 ? { ...data, notes: [...(data.notes ?? []), ...spare] } : data;
+  const more = [...spareClasses(job, data), ...squashedScores(job)];
+  return more.length > 0 ? { ...data, notes: [...(data.notes ?? []), ...more] } : data;
 }
 
 /** What its names come to must fit into messages and into the weights, which nothing could read otherwise. */
@@ -76,6 +76,18 @@ function spareClasses({ model }: Job, { preparation: { classes } }: DataParts): 
   if (known === undefined || classes === undefined || known <= classes.length) return [];
   return [
     `the model has ${known} classes, but the data has ${classes.length}: set model.classes (for the preset tabular: model.outputs) to ${classes.length} unless you will add more classes`,
+  ];
+}
+
+/** Losses that take scores and make probabilities of them. */
+const ofScores: ReadonlySet<string> = new Set(['classification', 'binary', 'next-token', 'masked-token']);
+
+/** Of probabilities such a loss makes probabilities once more: they stay near each other, and gradients are small. */
+function squashedScores({ model, objective }: Job): string[] {
+  const last = model.description.layers.at(-1)?.type;
+  if (!ofScores.has(objective.type) || (last !== 'softmax' && last !== 'sigmoid')) return [];
+  return [
+    `the last layer is ${last}, but objective ${objective.type} takes the scores before it: remove the layer, or the model learns slowly and stays unsure`,
   ];
 }
 
