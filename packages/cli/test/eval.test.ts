@@ -133,9 +133,10 @@ it('of a series, compares the step of its times where the weights tell it', asyn
   await expect(printed({ model: 'now', data: at('weekly.csv') })).rejects.toThrow(
     /\(series\); set --data to the file that it was trained on, .* use `kasane predict`$/,
   );
-  await expect(printed({ model: 'now', data: at('daily.csv'), test: at('weekly.csv') })).rejects.toThrow(
-    /^--test: series data has no separate test data; give --data the path/,
-  );
+  for (const given of [{ data: at('daily.csv') }, {}])
+    await expect(printed({ model: 'now', ...given, test: at('weekly.csv') })).rejects.toThrow(
+      /^--test: a series is tested on the end of the file .* --data\. `kasane predict` forecasts from other rows$/,
+    );
   expect(await printed({ model: 'earlier', data: at('weekly.csv') })).toMatch(/^Test /);
 });
 

@@ -111,17 +111,17 @@ function jobOf(
   { data, test }: Pick<EvalOptions, 'data' | 'test'>,
 ): Job {
   const section = (known ?? about.data ?? {}) as Readonly<Record<string, unknown>>;
-  if (!known && data === undefined && section.format !== undefined && section.format !== 'idx') {
-    throw new KasaneError(
-      'USAGE',
-      `${source} was trained on ${String(section.format)} data; give its path with --data`,
-    );
+  const format = String(section.format);
+  if (test !== undefined && whole.has(format)) {
+    const why =
+      format === 'series'
+        ? 'a series is tested on the end of the file that it was trained on: give that with --data. `kasane predict` forecasts from other rows'
+        : `${format} data has no separate test data; give --data the path that the model was trained on`;
+    throw new KasaneError('USAGE', `--test: ${why}`);
   }
-  if (test !== undefined && whole.has(String(section.format)))
-    throw new KasaneError(
-      'USAGE',
-      `--test: ${String(section.format)} data has no separate test data; give --data the path that the model was trained on`,
-    );
+  if (!known && data === undefined && section.format !== undefined && section.format !== 'idx') {
+    throw new KasaneError('USAGE', `${source} was trained on ${format} data; give its path with --data`);
+  }
   const place = data === undefined || isUrl(data) ? data : resolve(data);
   const spec = {
     name: 'evaluation',
