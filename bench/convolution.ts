@@ -2,7 +2,7 @@
  * The convolutions of AlexNet, VGG-16, ResNet-18 and ResNet-50 on one thread, each shape once and in three directions: forward, the gradient
  * of the image, the gradient of the weight. Against PyTorch where it is found, which takes turns with ours.
  *
- *     pnpm bench convolution [--model resnet-50] [--batch 4] [--rounds 5] [--python /usr/bin/python3] [--no-peer]
+ *     pnpm bench convolution [--model resnet-50] [--batch 4] [--rounds 5] [--python PATH] [--no-peer]
  *
  * A figure is the CPU time of a call (the median over the rounds), a ratio ours of theirs. GFLOP/s are those of the direct sum's
  * operations, two for each product: kernels that do with fewer exceed what the CPU has. At the end each model's convolutions are added
@@ -36,6 +36,7 @@ import { input } from '@kasane/tensor/ops/leaf';
 import type { Shape } from '@kasane/tensor/shape';
 import { fill } from './support/fill.ts';
 import { openPeers } from './support/peers.ts';
+import { defaultPython } from './support/python.ts';
 import { byPeer, machineWith, openTable, peerCells, peerHeadings, writeResults } from './support/results.ts';
 import { type Figure, ours, takeTurns } from './support/turns.ts';
 
@@ -44,7 +45,7 @@ const { values } = parseArgs({
     model: { type: 'string' },
     batch: { type: 'string' },
     rounds: { type: 'string', default: '5' },
-    python: { type: 'string', default: '/usr/bin/python3' },
+    python: { type: 'string', default: defaultPython },
     'no-peer': { type: 'boolean', default: false },
   },
 });

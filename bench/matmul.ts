@@ -2,7 +2,7 @@
  * Matrix products on one thread: squares in all four ways to read them, tall and flat ones as layers have them, and batches; exact and
  * fast, against PyTorch and TensorFlow.js (wasm) where they are found. All take turns in one run.
  *
- *     pnpm bench matmul [--only 2048] [--narrow] [--rounds 5] [--python /usr/bin/python3] [--no-peer]
+ *     pnpm bench matmul [--only 2048] [--narrow] [--rounds 5] [--python PATH] [--no-peer]
  *
  * A figure is GFLOP/s by CPU time (the median over the rounds), and in brackets by the shortest wall time; where the two differ, others
  * used the machine. A ratio is our exact kernel's CPU time divided by theirs. `--only` takes the products whose name has that in it,
@@ -41,6 +41,7 @@ import { input } from '@kasane/tensor/ops/leaf';
 import { matmul } from '@kasane/tensor/ops/matmul';
 import { fill } from './support/fill.ts';
 import { openPeers } from './support/peers.ts';
+import { defaultPython } from './support/python.ts';
 import { byPeer, machineWith, openTable, peerCells, peerHeadings, writeResults } from './support/results.ts';
 import { type Contender, type Figure, ours, takeTurns } from './support/turns.ts';
 
@@ -49,7 +50,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     narrow: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '5' },
-    python: { type: 'string', default: '/usr/bin/python3' },
+    python: { type: 'string', default: defaultPython },
     'no-peer': { type: 'boolean', default: false },
   },
 });

@@ -5,7 +5,7 @@
  * others work too, wall times are the scheduler's: a step longer than its slice of some milliseconds always contains others' work.
  * The ratio is that of the CPU times of exact arithmetic, the default; `fast` may fuse products and sums (math: fast).
  *
- *     pnpm bench models [--row mlp] [--seconds 6] [--rounds 5] [--python /usr/bin/python3] [--no-peer]
+ *     pnpm bench models [--row mlp] [--seconds 6] [--rounds 5] [--python PATH] [--no-peer]
  *
  * A step of ours is what a worker and the parameter server do in one process, without what lies between them: gradients, one
  * copy of them into a slot, their scaling, Adam, and one copy of the parameters back. The update's part is printed apart.
@@ -21,6 +21,7 @@ import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
 import { initializeParameters } from '@kasane/tensor/nn/model';
 import { fillBatch, type Row, rows, trainingGraph } from './rows.ts';
 import { openPeers } from './support/peers.ts';
+import { defaultPython } from './support/python.ts';
 import { byPeer, machineWith, openTable, peerCells, peerHeadings, writeResults } from './support/results.ts';
 import { type Figure, ours, takeTurns } from './support/turns.ts';
 
@@ -29,7 +30,7 @@ const { values } = parseArgs({
     row: { type: 'string' },
     seconds: { type: 'string', default: '6' },
     rounds: { type: 'string', default: '5' },
-    python: { type: 'string', default: '/usr/bin/python3' },
+    python: { type: 'string', default: defaultPython },
     'no-peer': { type: 'boolean', default: false },
   },
 });

@@ -4,7 +4,7 @@
  * as many floats as the model has parameters.
  *
  *     pnpm bench network [--row resnet18] [--compute-ms 800] [--rate 1gbit] [--hosts 1 --hosts 2 --hosts 4 --hosts 8]
- *                        [--steps 10] [--warm-up 3] [--real] [--python /usr/bin/python3] [--no-peer]
+ *                        [--steps 10] [--warm-up 3] [--real] [--python PATH] [--no-peer]
  *                        [--every 1] [--optimizer-state average] [--precision f32]
  *
  * Needs root, and ip and tc (iproute2). A shard is half a row's batch, and there are as many as hosts, so that each host has one. Workers wait for
@@ -30,6 +30,7 @@ import { rows } from './rows.ts';
 import { DEVICE, Hosts, removeHosts, whyNoHosts } from './support/hosts.ts';
 import { median } from './support/median.ts';
 import type { NetworkAnswer, NetworkRequest } from './support/network-cluster.ts';
+import { defaultPython } from './support/python.ts';
 import { machine, openTable, writeResults } from './support/results.ts';
 
 const { values } = parseArgs({
@@ -41,7 +42,7 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '10' },
     'warm-up': { type: 'string', default: '3' },
     real: { type: 'boolean', default: false },
-    python: { type: 'string', default: '/usr/bin/python3' },
+    python: { type: 'string', default: defaultPython },
     'no-peer': { type: 'boolean', default: false },
     every: { type: 'string', default: '1' },
     'optimizer-state': { type: 'string', default: 'average' },

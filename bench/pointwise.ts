@@ -3,7 +3,7 @@
  * thread, against a copy of as many bytes and, where it is found, PyTorch. All take turns in one run, in two sizes: 64 KiB a tensor,
  * which stays in the second-level cache, and 16 MiB, which does not.
  *
- *     pnpm bench pointwise [--only softmax] [--rounds 5] [--python /usr/bin/python3] [--no-peer]
+ *     pnpm bench pointwise [--only softmax] [--rounds 5] [--python PATH] [--no-peer]
  *
  * GB/s count the bytes that must move: each input read once, each output written once, whatever a kernel does besides. So do those of the
  * copy, half of which are read and half written. Times are CPU times (medians over the rounds), a ratio is ours of theirs. A gradient's
@@ -39,6 +39,7 @@ import { add, exp, gelu, mul, relu, sigmoid, tanh } from '@kasane/tensor/ops/poi
 import { maxReduce, sum } from '@kasane/tensor/ops/reduce';
 import { fill } from './support/fill.ts';
 import { openPeers } from './support/peers.ts';
+import { defaultPython } from './support/python.ts';
 import { byPeer, machineWith, openTable, peerCells, peerHeadings, writeResults } from './support/results.ts';
 import { type Contender, type Figure, ours, takeTurns } from './support/turns.ts';
 
@@ -46,7 +47,7 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
     rounds: { type: 'string', default: '5' },
-    python: { type: 'string', default: '/usr/bin/python3' },
+    python: { type: 'string', default: defaultPython },
     'no-peer': { type: 'boolean', default: false },
   },
 });

@@ -4,7 +4,7 @@
  * worth at most, with machines of their own and the coordinator elsewhere: one worker with one of the two shards, while the
  * other core does the rest. All five take turns.
  *
- *     pnpm bench scaling [--row resnet18 --row cnn] [--rounds 3] [--cpu] [--python /usr/bin/python3] [--no-peer]
+ *     pnpm bench scaling [--row resnet18 --row cnn] [--rounds 3] [--cpu] [--python PATH] [--no-peer]
  *
  * The machine should have two cores with nothing else to do; with fewer, the second worker is worth nothing. Figures are medians over
  * the steps. Two would be worth twice as much as one, which cannot be, since coordinator and Redis use the same two cores. `idle` is what
@@ -34,6 +34,7 @@ import { type CpuRole, cpuRoles } from './support/cpu.ts';
 import { ddpScripts, type PeerSteps, peerSteps } from './support/ddp.ts';
 import { median } from './support/median.ts';
 import { openPeers } from './support/peers.ts';
+import { defaultPython } from './support/python.ts';
 import { machine, openTable, writeResults } from './support/results.ts';
 
 const { values } = parseArgs({
@@ -41,7 +42,7 @@ const { values } = parseArgs({
     row: { type: 'string', multiple: true, default: ['mlp', 'cnn', 'gpt', 'resnet18'] },
     rounds: { type: 'string', default: '3' },
     cpu: { type: 'boolean', default: false },
-    python: { type: 'string', default: '/usr/bin/python3' },
+    python: { type: 'string', default: defaultPython },
     'no-peer': { type: 'boolean', default: false },
   },
 });

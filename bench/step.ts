@@ -2,7 +2,7 @@
  * Where the time of a synchronous training step goes, and how it compares with PyTorch's DistributedDataParallel over
  * gloo on the same machine in the same run.
  *
- *     pnpm bench step [--steps 1000] [--rounds 3] [--python /usr/bin/python3]
+ *     pnpm bench step [--steps 1000] [--rounds 3] [--python PATH]
  *
  * The job is the MLP of bench/rows.ts at a global batch of 128 in two shards, noise read by the workers or staged in Redis; two workers
  * with one slot each, as processes of their own, a coordinator in this process, Redis beside it. Figures are medians over the
@@ -29,12 +29,13 @@ import { jobOf } from './support/cluster-jobs.ts';
 import { ddpScripts, peerSteps } from './support/ddp.ts';
 import { median } from './support/median.ts';
 import { openPeers } from './support/peers.ts';
+import { defaultPython } from './support/python.ts';
 
 const { values } = parseArgs({
   options: {
     steps: { type: 'string', default: '1000' },
     rounds: { type: 'string', default: '3' },
-    python: { type: 'string', default: '/usr/bin/python3' },
+    python: { type: 'string', default: defaultPython },
   },
 });
 const steps = Number(values.steps);
