@@ -36,7 +36,7 @@ afterAll(() => cleanUp.run());
 it('a loss that is no number stops the job, naming step, shard, samples and layer', async () => {
   const { state, error } = await cluster.run(diverging(0));
   expect(state).toBe(JobState.JOB_STATE_FAILED);
-  expect(error).toMatch(/^step 2, shard \d, samples \d+ to \d+ of epoch 1: the loss is (NaN|Infinity)/);
+  expect(error).toMatch(/^step 2, task \d, samples \d+ to \d+ of epoch 1: the loss is (NaN|Infinity)/);
   // Two workers say so, and it is said once.
   expect(error).toMatch(
     /: the loss is [^(;:]+, the gradient of layer \S+ is not finite \(\S+, \S+\); reduce training\.learningRate, [^;]+$/,

@@ -72,7 +72,7 @@ it('one that takes a job and never answers: the job fails in the end, with what 
   const { state, error } = await patient.run(job);
   expect(state).toBe(JobState.JOB_STATE_FAILED);
   expect(error).toMatch(
-    /^no answer for 2 s, although 1 connected worker can compute the job: step 1: shards? .+; check the workers' logs, or allow more time with --standstill-seconds/,
+    /^no answer for 2 s, although 1 connected worker can compute the job: step 1: .*tasks? .+; check the workers' logs, or allow more time with --standstill-seconds/,
   );
   await stuck.close();
 });

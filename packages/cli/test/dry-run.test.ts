@@ -31,9 +31,7 @@ it('says the model, the data and the steps, with the options of the command line
 
 it('says what a step sends over a network where that is much', async () => {
   const { stdout } = await dryRun('mnist-cnn');
-  expect(stdout).toContain(
-    'Network   each step sends 1.7 MB of gradients per shard and 1.7 MB of parameters',
-  );
+  expect(stdout).toContain('Network   each step sends 1.7 MB of gradients per task and 1.7 MB of parameters');
 });
 
 it('reads paths of a job file from its folder, and says where else something is', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { allot, isTooSlow, stepMs } from '../src/steps/allot.ts';
+import { allot, isTooSlow, levelOfTasks, stepMs } from '../src/steps/allot.ts';
 
 const of = (...ms: number[]) => ms.map((one) => ({ slots: 1, ms: one }));
 
@@ -49,4 +49,23 @@ it('a worker is too slow that takes longer for one shard than the others for all
   // More workers than shards are no reason, and neither is chance.
   expect(isTooSlow(of(8)[0]!, of(7, 7, 7, 7), 4)).toBe(false);
   expect(isTooSlow(of(1000)[0]!, [], 4)).toBe(false);
+});
+
+it.each([
+  [of(7), 8, 5, 3],
+  [of(7), 9, 5, 4],
+  [of(7, 7), 4, 5, 1],
+  [of(7, 7), 4, 0, 0],
+  [of(7, 7), 8, 5, 2],
+  // Three would wait for one that has four.
+  [of(7, 7, 7), 8, 5, 0],
+  [of(7, 7, 7), 12, 5, 2],
+  [of(7, 7, 7, 7), 4, 5, 0],
+  [of(7, 7, 7, 7, 7, 7, 7, 7), 4, 5, 0],
+  [of(10, 20), 6, 5, 1],
+  [of(10, 30), 4, 5, 0],
+  [[{ slots: 4, ms: 7 }], 8, 5, 1],
+  [[], 8, 5, 0],
+])('%j compute %i shards in tasks of a level up to %i: %i', (workers, shards, highest, level) => {
+  expect(levelOfTasks(workers, shards, highest)).toBe(level);
 });

@@ -41,7 +41,12 @@ function boardOf(names: readonly string[], log = pino({ level: 'silent' }), more
   let handedOut = 0;
   const board = new TaskBoard({
     onWhy: () => {},
-    plan: { epochOf: () => 0, samplesOf: () => 4, range: () => ({ start: 0, end: 4 }) },
+    plan: {
+      epochOf: () => 0,
+      samplesOf: () => 4,
+      shardsOf: () => undefined,
+      range: () => ({ start: 0, end: 4 }),
+    },
     queue: {
       add: async () => {
         handedOut++;
@@ -81,7 +86,7 @@ it.each([[['a']], [['a', 'b', 'c', 'd']]])(
       await sleep(10);
       board.check();
     }
-    expect(await outcome).toMatch(/shard 0 failed \d+ times.*the batch of step 0 shard 0: frame is damaged/);
+    expect(await outcome).toMatch(/task 0 failed \d+ times.*the batch of step 0 shard 0: frame is damaged/);
     // It was staged anew before.
     expect(handedOut()).toBeGreaterThan(1);
     expect(handedOut()).toBeLessThan(20);
@@ -101,7 +106,13 @@ it('says nothing of answers that come after it was stopped', () => {
 });
 
 it('counts rounds that go on as progress, as often as they have steps', () => {
-  const plan = { epochOf: () => 0, samplesOf: () => 4, range: () => ({ start: 0, end: 4 }), every: 3 };
+  const plan = {
+    epochOf: () => 0,
+    samplesOf: () => 4,
+    shardsOf: () => undefined,
+    range: () => ({ start: 0, end: 4 }),
+    every: 3,
+  };
   const { board } = boardOf(['a', 'b'], undefined, { plan });
   const task = { job: 'j', kind: TaskKind.TASK_KIND_TRAIN, step: 0, shard: 0, attempt: 1 };
   const reached = () => board.reached.answers;
@@ -135,6 +146,7 @@ it('a test that fails on every worker ends the job, though training has fewer sh
   const board = boardOver(workers, {
     epochOf: () => 0,
     samplesOf: () => 4,
+    shardsOf: () => undefined,
     // As the plan has it: a shard that training does not have is an error.
     range: ({ kind, shard }: { kind: string; shard: number }) => {
       if (kind === 'train' && shard > 0) throw new Error(`no ${kind} shard ${shard}`);
@@ -148,7 +160,7 @@ it('a test that fails on every worker ends the job, though training has fewer sh
     board.claimed(worker, task);
     board.failed(worker, task, { task, reason: TaskFailure_Reason.REASON_COMPUTE, message: 'it threw' });
   }
-  expect(await outcome).toContain('shard 2 failed 3 times, on 3 workers: it threw (a, b, c)');
+  expect(await outcome).toContain('task 2 failed 3 times, on 3 workers: it threw (a, b, c)');
 });
 
 it('a job that no worker can compute fails with their words, and goes on while one can', async () => {
@@ -158,7 +170,7 @@ it('a job that no worker can compute fails with their words, and goes on while o
   const refusals = new Refusals(workers);
   const board = boardOver(
     workers,
-    { epochOf: () => 0, samplesOf: () => 4, range: () => ({ start: 0, end: 4 }) },
+    { epochOf: () => 0, samplesOf: () => 4, shardsOf: () => undefined, range: () => ({ start: 0, end: 4 }) },
     refusals,
   );
   board.handOut('now', 'train', [{ step: 0, shards: 1 }]);

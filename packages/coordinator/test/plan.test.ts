@@ -36,6 +36,53 @@ describe('a plan', () => {
     expect(plan.evaluationRounds(1)).toHaveLength(10);
   });
 
+  it('makes groups of shards the tasks of a step, as the level was when it was first asked for', () => {
+    const five = checkJob({
+      name: 'a',
+      model: { preset: 'mnist-mlp' },
+      training: { batch: 12, shards: 5 },
+    });
+    const data = { train: part(28, () => {}), test: part(10, () => {}), preparation: {} };
+    let level = 0;
+    const plan = new RunPlan('j', five, data, () => level);
+    const ends = (step: number) => plan.tasks(step).map(({ end }) => end);
+    const sizes = (step: number) =>
+      plan.tasks(step).map((_, shard) => plan.shardsOf({ kind: 'train', step, shard }));
+    expect([ends(0), sizes(0)]).toEqual([[3, 6, 8, 10, 12], Array(5).fill(undefined)]);
+    level = 1;
+    expect([ends(0), ends(1)]).toEqual([
+      [3, 6, 8, 10, 12],
+      [18, 22, 24],
+    ]);
+    expect(sizes(1)).toEqual([[3, 3], [2, 2], undefined]);
+    level = 2;
+    // Of an epoch's last batch, of four samples, a shard is one.
+    expect([ends(2), sizes(2), ends(1)]).toEqual([[28], [[1, 1, 1, 1]], [18, 22, 24]]);
+    const second = { kind: 'train', step: 1, shard: 1, epoch: 0 } as const;
+    expect([plan.range(second), plan.samplesOf(second), plan.indices(second).length]).toEqual([
+      { start: 18, end: 22 },
+      4,
+      4,
+    ]);
+    expect(() => plan.range({ ...second, shard: 3 })).toThrow('step 1 has no train shard 3');
+    expect(plan.range({ kind: 'evaluate', step: 1, shard: 0 })).toEqual({ start: 0, end: 10 });
+  });
+
+  it('makes no groups of what is rounded, of rounds of local steps, or of samples that take much memory', () => {
+    const highest = (training: object, exchange: object, bytes = 96) => {
+      const job = checkJob({ name: 'a', model: { preset: 'mnist-mlp' }, training, exchange });
+      const large = { ...part(1000, () => {}), input: { dtype: 'u8', shape: [bytes] } as const };
+      return new RunPlan('j', job, { train: large, test: large, preparation: {} }).highestLevel;
+    };
+    expect(highest({ batch: 512, shards: 128 }, {})).toBe(5);
+    expect(highest({ batch: 512, shards: 128 }, { precision: 'int8' })).toBe(0);
+    expect(highest({ batch: 512, shards: 128 }, { precision: 'bf16' })).toBe(0);
+    expect(highest({ batch: 512 }, { every: 3, replicas: 4 })).toBe(0);
+    // Shards of 2 and of 32 MiB.
+    expect(highest({ batch: 128, shards: 8 }, {}, 1 << 17)).toBe(2);
+    expect(highest({ batch: 128, shards: 8 }, {}, 1 << 21)).toBe(0);
+  });
+
   it('cuts an epoch into rounds of local steps, whose learning rates are those of the steps', () => {
     const local = checkJob({
       name: 'a',
@@ -47,11 +94,11 @@ describe('a plan', () => {
     const plan = new RunPlan('j', local, data);
     // Nine steps of 8 samples, the last of 6.
     expect([plan.stepsPerEpoch, plan.localStepsPerEpoch, plan.totalSteps]).toEqual([3, 9, 6]);
-    expect(plan.shards(0)).toEqual([
+    expect(plan.tasks(0)).toEqual([
       { start: 0, end: 12 },
       { start: 12, end: 24 },
     ]);
-    expect(plan.shards(5)).toEqual([
+    expect(plan.tasks(5)).toEqual([
       { start: 48, end: 59 },
       { start: 59, end: 70 },
     ]);

@@ -5,7 +5,7 @@ import { Shares } from '../src/run/shares.ts';
 import type { ConnectedWorker } from '../src/workers.ts';
 
 /** Workers by slots, what each was last told to hold, and what was said of rests. */
-function sharing(slots: Readonly<Record<string, number>>, shards = 8) {
+function sharing(slots: Readonly<Record<string, number>>, shards = 8, highestLevel = 0) {
   const told: Record<string, number> = {};
   const said: string[] = [];
   let workers = Object.entries(slots).map(
@@ -18,7 +18,7 @@ function sharing(slots: Readonly<Record<string, number>>, shards = 8) {
       }) as ConnectedWorker,
   );
   const shares = new Shares({
-    ...{ job: 'j', shards, workers: { able: () => workers } },
+    ...{ job: 'j', shards, highestLevel, workers: { able: () => workers } },
     onRest: ({ id }, why, ms) => said.push(`${id} rests ${ms}: ${why}`),
     onWake: ({ id }) => said.push(`${id} wakes`),
   });
@@ -32,11 +32,11 @@ function sharing(slots: Readonly<Record<string, number>>, shards = 8) {
 }
 
 /** So many steps in which each of these answered one shard after so long. */
-function step(shares: Shares, ms: Readonly<Record<string, number>>, now: number, times = 1): void {
+function step(shares: Shares, ms: Readonly<Record<string, number>>, now: number, times = 1, each = 1): void {
   const answers = Object.entries(ms).map(
     ([worker, answeredAfterMs]) => ({ worker, answeredAfterMs, claimedAfterMs: -1 }) as Answer,
   );
-  for (let i = 0; i < times; i++) shares.stepped(answers, now);
+  for (let i = 0; i < times; i++) shares.stepped(answers, each, now);
 }
 
 it('each has its part by its slots; one that was waited for in vain rests, then is tried with one shard', () => {
@@ -112,4 +112,15 @@ it('never all rest: not those that were waited for together, nor those who are l
   expect(told).toEqual({ a: 8, b: 0 });
   leave('a');
   expect([told.b, said]).toEqual([8, ['b rests 2000: late', 'b wakes']]);
+});
+
+it('tasks are as large as the slots allow, and become smaller where workers turn out to be unequal', () => {
+  const { shares, told, leave } = sharing({ a: 1, b: 1 }, 4, 5);
+  expect([shares.level, told]).toEqual([1, { a: 1, b: 1 }]);
+  // A shard takes one three times as long: it does better with one of four.
+  step(shares, { a: 20, b: 60 }, 2_000, 8, 2);
+  step(shares, { a: 20, b: 60 }, 4_000, 1, 2);
+  expect([shares.level, told]).toEqual([0, { a: 3, b: 1 }]);
+  leave('b');
+  expect([shares.level, told.a]).toEqual([2, 1]);
 });

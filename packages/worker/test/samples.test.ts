@@ -257,3 +257,33 @@ describe('SampleBuffers', () => {
     expect(buffers.take(4)).toBe(first);
   });
 });
+
+it('samples are mixed with others of their shard alone, however many shards a task has', () => {
+  const samples = 5;
+  const reader = sampleReader(
+    {
+      input: { dtype: 'u8', shape: [2] },
+      target: { dtype: 'u8', shape: [] },
+      mean: [0.5],
+      std: [0.5],
+      augment: [],
+      mixup: { alpha: 1, classes: true },
+    },
+    1,
+  );
+  const inputs = Uint8Array.from({ length: 2 * samples }, (_, index) => 25 * index);
+  const goals = Uint8Array.of(0, 1, 2, 3, 4);
+  const ids = Uint32Array.of(7, 70_000, 3, 12, 5);
+  const read = (start: number, end: number, shards?: readonly number[]) => {
+    const x = new Float32Array(2 * (end - start));
+    const occasion = { kind: 'train', epoch: 1, ids: ids.subarray(start, end), shards } as const;
+    const targets = reader.read(inputs.subarray(2 * start, 2 * end), goals.subarray(start, end), x, occasion);
+    return [...x, ...targets];
+  };
+  const [first, second] = [read(0, 3), read(3, 5)];
+  expect(read(0, 5, [3, 2])).toEqual([
+    ...[...first.slice(0, 6), ...second.slice(0, 4)],
+    ...[...first.slice(6), ...second.slice(4)],
+  ]);
+  expect(read(0, 5)).not.toEqual(read(0, 5, [3, 2]));
+});

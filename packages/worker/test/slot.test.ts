@@ -1,10 +1,18 @@
 /** A slot is a real thread: what it computes is compared with the reference backend. */
 import { setTimeout } from 'node:timers/promises';
 import { runReference } from '@kasane/tensor/backends/reference/run';
+import { addAlongTree } from '@kasane/tensor/internal/ops/shard-tree';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { traceProgram } from '@kasane/tensor/training';
-import { Abandoned, type GradientUse, Slot, type SlotInputs } from '@kasane/worker/internal/slots/slot';
+import { shardSum } from '@kasane/worker/internal/slots/gradient-sums';
+import {
+  Abandoned,
+  type GradientUse,
+  type RunOptions,
+  Slot,
+  type SlotInputs,
+} from '@kasane/worker/internal/slots/slot';
 import { SlotPool } from '@kasane/worker/internal/slots/slot-pool';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -150,6 +158,54 @@ describe('a slot', { timeout: 30_000 }, () => {
       expect(deaths).toEqual([message]);
     });
   });
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'adds %i shards of a task along their tree, each in parts or at once',
+    async (count) => {
+      const slot = newSlot();
+      const [two, one] = [2, 1].map((count) => ({ mode: 'train', samples: count }) as const);
+      const session = await slot.open(description, [two!, one!], 'exact');
+      slot.parameters(session).set(weights);
+      const samplesOf = (seed: number, many: number): SlotInputs => ({
+        x: Float32Array.from({ length: 6 * many }, (_, index) => Math.sin(index + 17 * seed)),
+        target: Int32Array.from({ length: many }, (_, index) => (seed + index) % 3),
+        ids: Uint32Array.from({ length: many }, (_, index) => 10 * seed + index),
+        key: inputs.key,
+      });
+      // Of two parts each second one: two samples, and one.
+      const shards = Array.from(
+        { length: count },
+        (_, index) => [samplesOf(2 * index, 2), ...(index % 2 ? [samplesOf(2 * index + 1, 1)] : [])] as const,
+      );
+      const run = async (part: SlotInputs, options: RunOptions) => {
+        const ready: number[] = [];
+        const request = part.ids.length === 2 ? two! : one!;
+        await slot.run(session, request, part, (some) => ready.push(...some), options);
+        return { gradients: slot.gradients(session).slice(), ready };
+      };
+      const leaves: Float32Array[] = [];
+      for (const [first, second] of shards) {
+        const { gradients } = await run(first, {});
+        if (!second) leaves.push(gradients);
+        else {
+          const other = await run(second, {});
+          leaves.push(gradients.map((value, i) => value + other.gradients[i]!));
+        }
+      }
+      const wanted = addAlongTree(leaves, (left, right) => left.map((value, i) => value + right[i]!));
+      let last: Awaited<ReturnType<typeof run>> | undefined;
+      // A task that came to nothing before its last shard leaves nothing behind.
+      for (const end of [count - 1, count]) {
+        for (const [index, [first, second]] of shards.slice(0, end).entries()) {
+          const shard = shardSum(index, count);
+          if (second) await run(first, { use: 'first' });
+          last = await run(second ?? first, { use: second ? 'last' : 'all', shard });
+        }
+      }
+      expect(last!.gradients).toEqual(wanted);
+      expect([...last!.ready].sort()).toEqual(model.parameters.map((_, index) => index));
+    },
+  );
 
   describe('while parameters arrive', () => {
     const wide: ModelDescription = {

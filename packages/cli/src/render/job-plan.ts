@@ -38,7 +38,7 @@ export function networkLine(job: Job): string {
   const megabytes = exchangedBytes(exchangedOf(job), precision) / 1e6;
   if (megabytes < 1) return '';
   const [each, what] =
-    every === 1 ? ['step', 'gradients per shard'] : [`round of ${every} steps`, 'changes per replica'];
+    every === 1 ? ['step', 'gradients per task'] : [`round of ${every} steps`, 'changes per replica'];
   const size = megabytes.toFixed(1);
   return `each ${each} sends ${size} MB of ${what} and ${size} MB of parameters to each worker`;
 }

@@ -100,7 +100,7 @@ const divisor = (weight: number): number => (weight > 0 ? weight : 1);
 /** Which samples counted in a training step, and whose answers they were. */
 export function ledgerRows(plan: RunPlan, step: number, answers: readonly Answer[]): LedgerRow[] {
   const epoch = plan.epochOf(step);
-  return plan.shards(step).map(({ start, end }, shard) => {
+  return plan.tasks(step).map(({ start, end }, shard) => {
     const { worker, attempt, samplesDigest } = answers[shard]!;
     return { step, shard, epoch, first: start, count: end - start, worker, attempt, samplesDigest };
   });

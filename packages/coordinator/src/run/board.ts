@@ -403,7 +403,7 @@ export class TaskBoard {
     }
     const { shard } = decision;
     const { start, end } = plan.range({ kind: 'train', step, shard });
-    const where = `step ${step + 1}, shard ${shard}, samples ${start} to ${end - 1} of epoch ${plan.epochOf(step) + 1}`;
+    const where = `step ${step + 1}, task ${shard}, samples ${start} to ${end - 1} of epoch ${plan.epochOf(step) + 1}`;
     if (this.#answers.wasRefused(shard) && mayLeaveOut(`${where}: ${why}`)) {
       this.#trackers.train.finish(step, shard);
       this.#answers.leaveOut(shard);

@@ -136,7 +136,9 @@ export class HandOut {
   #task({ avoid, traceparent, ...task }: Attempted): NewTask {
     const { plan } = this.#options;
     const { start, end } = plan.range(task);
+    const shards = plan.shardsOf(task);
     const rest = {
+      ...(shards && { shards }),
       ...(avoid.length > 0 && { avoid: [...avoid] }),
       ...(traceparent !== undefined && { traceparent }),
     };

@@ -5,6 +5,7 @@ import { cut, type EpochPlan, planEpoch, planEvaluation, type Range, stepsOfRoun
 import { SampleOrder } from '@kasane/data/shuffle';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { scheduleOf } from '@kasane/protocol/internal/job/job-exchange';
+import { MOST_SHARDS_OF_TASK } from '@kasane/protocol/internal/queue/queue';
 import { openFrame } from '@kasane/protocol/internal/wire/frame';
 import type { Job } from '@kasane/protocol/job';
 import { type Limits, LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
@@ -41,6 +42,15 @@ export const cutsOf = ({ training, exchange }: Job['spec']): Cuts => {
   return { batch, shards, accumulate, every: exchange.every };
 };
 
+/** Nodes of the tree over the shards: so many that follow one another, the last one fewer. */
+const groupsOf = (shards: readonly Range[], each: number): Range[][] =>
+  Array.from({ length: Math.ceil(shards.length / each) }, (_, group) =>
+    shards.slice(group * each, (group + 1) * each),
+  );
+
+/** All samples of shards that follow one another. */
+const around = (shards: readonly Range[]): Range => ({ start: shards[0]!.start, end: shards.at(-1)!.end });
+
 const planRounds = (samples: number, { batch, shards, every }: Cuts): EpochPlan =>
   planEpoch({ samples, batch: batch * every, shards });
 
@@ -58,6 +68,11 @@ export function trainSizes(samples: number, cuts: Cuts): number[] {
   return [...new Set(parts.map(({ start, end }) => end - start))].sort((a, b) => b - a);
 }
 
+/** Steps whose groups are remembered: more than are handed out ahead. */
+const KEPT_STEPS = 4 * LOOK_AHEAD_STEPS;
+/** Bytes of samples that a task of several shards may have: its worker holds all of them at once. */
+const GROUP_BYTES = 16 << 20;
+
 /** What an answer says that a job can tell impossible. */
 type ShardResult = Pick<Answer, 'samples' | 'counted' | 'lossSum' | 'metricSum'> & {
   readonly weight?: number | undefined;
@@ -72,13 +87,20 @@ export class RunPlan {
   readonly #epochPlan: EpochPlan;
   readonly #order: SampleOrder;
   readonly evaluation: readonly Range[];
+  readonly #levelNow: () => number;
+  /** The level of the tree of shards whose nodes are a step's tasks, by step: 2 ** level shards each. */
+  readonly #levels = new Map<number, number>();
 
-  /** @param id the job's id */
-  constructor(id: string, job: Job, data: DataParts) {
+  /**
+   * @param id the job's id
+   * @param levelNow of the tree of shards, whose nodes are handed out as tasks: asked once for each step. Default: each shard is a task
+   */
+  constructor(id: string, job: Job, data: DataParts, levelNow: () => number = () => 0) {
     const { seed } = job.spec.training;
     this.#id = id;
     this.#job = job;
     this.#data = data;
+    this.#levelNow = levelNow;
     this.#epochPlan = planRounds(data.train.samples, cutsOf(job.spec));
     this.#order = new SampleOrder(data.train.samples, seed);
     this.evaluation = planEvaluation({
@@ -125,9 +147,50 @@ export class RunPlan {
     return Math.floor(step / this.stepsPerEpoch);
   }
 
-  /** The shards of a step. */
-  shards(step: number): readonly Range[] {
-    return this.#epochPlan.shards(step % this.stepsPerEpoch);
+  /** The tasks of a step: each a shard, or a group of shards that follow one another, which its worker adds along their tree. */
+  tasks(step: number): readonly Range[] {
+    const shards = this.#epochPlan.shards(step % this.stepsPerEpoch);
+    const each = this.shardsPerTask(step);
+    return each === 1 ? shards : groupsOf(shards, each).map(around);
+  }
+
+  /** Shards of a task of a step; the last one may have fewer. */
+  shardsPerTask(step: number): number {
+    return 2 ** this.#levelOf(step);
+  }
+
+  /** The samples of each shard of a training task; undefined: it is a single one. */
+  shardsOf({ kind, step, shard: task }: Pick<NewTask, 'kind' | 'step' | 'shard'>): number[] | undefined {
+    const each = kind === 'train' ? this.shardsPerTask(step) : 1;
+    if (each === 1) return undefined;
+    const shards = this.#shardsOfTask(step, task, each);
+    return shards.length > 1 ? shards.map(({ start, end }) => end - start) : undefined;
+  }
+
+  #shardsOfTask(step: number, task: number, each: number): Range[] {
+    return Array.from({ length: each }, (_, index) =>
+      this.#epochPlan.shard(step % this.stepsPerEpoch, task * each + index),
+    ).filter((shard) => shard !== undefined);
+  }
+
+  /** The level at which a step is handed out: whatever is asked of the step later, it stays. */
+  #levelOf(step: number): number {
+    const known = this.#levels.get(step);
+    if (known !== undefined) return known;
+    const level = this.#levelNow();
+    this.#levels.set(step, level);
+    this.#levels.delete(step - KEPT_STEPS);
+    return level;
+  }
+
+  /** The highest level of the tree of shards whose nodes may be tasks. */
+  get highestLevel(): number {
+    const { precision } = this.#job.spec.exchange;
+    const { batch, shards, every } = cutsOf(this.#job.spec);
+    // What is rounded, and what replicas have changed, has to travel by itself: a sum of it would need more bits.
+    if (precision !== 'f32' || every > 1) return 0;
+    const bytes = this.sampleBytes * Math.ceil(batch / shards);
+    return Math.max(0, Math.floor(Math.log2(Math.min(MOST_SHARDS_OF_TASK, GROUP_BYTES / bytes))));
   }
 
   /** Numbers of samples that a part of a training task, or an evaluation task, can have. */
@@ -160,8 +223,9 @@ export class RunPlan {
 
   range(task: Pick<NewTask, 'kind' | 'step' | 'shard'>): Range {
     const { kind, step, shard } = task;
-    const range =
-      kind === 'train' ? this.#epochPlan.shard(step % this.stepsPerEpoch, shard) : this.evaluation[shard];
+    const each = kind === 'train' ? this.shardsPerTask(step) : 1;
+    const shards = kind === 'train' ? this.#shardsOfTask(step, shard, each) : [];
+    const range = shards.length > 0 ? around(shards) : kind === 'train' ? undefined : this.evaluation[shard];
     if (!range) throw new KasaneError('PROTOCOL', `step ${step} has no ${kind} shard ${shard}`);
     return range;
   }

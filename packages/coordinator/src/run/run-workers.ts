@@ -46,7 +46,8 @@ export class RunWorkers {
     this.#run = run;
     this.refusals = new Refusals(workers);
     this.shares = new Shares({
-      ...{ job: id, shards: job.spec.training.shards, workers: this.refusals },
+      ...{ job: id, shards: job.spec.training.shards, highestLevel: plan.highestLevel },
+      workers: this.refusals,
       onRest: (worker, why, ms) => this.#rests(worker, why, ms),
       onWake: (worker) => this.#wakes(worker),
     });

@@ -43,6 +43,12 @@ const TICK_MS = 200;
 /** Steps that are handed out before the first is computed: nobody waits until the samples of all the others are staged. */
 const FIRST_STEPS = 2;
 
+/**
+ * Where tasks are groups of shards, so many milliseconds of steps are handed out ahead, or two steps: a worker that joins finds its part in
+ * those that come after them.
+ */
+const AHEAD_MS = 2_000;
+
 /** Why a run ended early: for good, or suspended, to go on where it was. */
 class Stopped extends Error {
   readonly outcome: 'cancelled' | 'suspended';
@@ -75,6 +81,8 @@ export class Run {
   #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
   /** First step that has not been handed out. */
   #ahead = 0;
+  /** What the last step took, in milliseconds. */
+  #stepMs = 1;
   /** Milliseconds of slots since the last turn. */
   #usedMs = 0;
   /** Its last step is done. */
@@ -86,7 +94,7 @@ export class Run {
     this.id = id;
     this.data = data;
     this.#options = options;
-    this.#plan = new RunPlan(id, job, data);
+    this.#plan = new RunPlan(id, job, data, () => this.workers.shares.level);
     this.#queue = new TaskQueue(id, redis, options.batchExpirySeconds, this.#taskKey, log, (why) =>
       this.board.requeue(why),
     );
@@ -267,7 +275,7 @@ export class Run {
   async #open(): Promise<void> {
     const { id, job, store, record, mesh, exchange: mode } = this.#options;
     await this.#queue.obliterate().catch(() => {});
-    const shardsOf = (step: number) => this.#plan.shards(step).length;
+    const shardsOf = (step: number) => this.#plan.tasks(step).length;
     const parameters = await ParameterServer.open(job, { total: this.#plan.totalSteps, shardsOf });
     const position = await this.#saved.restore(parameters);
     if (position) this.#position = position;
@@ -304,12 +312,14 @@ export class Run {
   /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. @param most steps */
   #handOut(most = Number.POSITIVE_INFINITY): void {
     const { step } = this.#position;
-    const window = Math.min(most, this.#plan.stepsAhead(this.#options.limits, this.workers.readDirectly));
+    const ahead = this.#plan.stepsAhead(this.#options.limits, this.workers.readDirectly);
+    const regrouped = this.workers.shares.level > 0 ? Math.max(2, AHEAD_MS / this.#stepMs) : ahead;
+    const window = Math.floor(Math.min(most, ahead, regrouped));
     if (this.#ahead - step > window / 2) return;
     const end = Math.min(step + window, this.#plan.totalSteps);
     const steps = [];
     for (; this.#ahead < end; this.#ahead++)
-      steps.push({ step: this.#ahead, shards: this.#plan.shards(this.#ahead).length });
+      steps.push({ step: this.#ahead, shards: this.#plan.tasks(this.#ahead).length });
     this.board.handOut('ahead', 'train', steps);
     this.board.unstage();
   }
@@ -339,9 +349,10 @@ export class Run {
     const publishMs = published - committing - times.applyMs;
 
     // From here on workers are busy with the next step, of this job or another.
+    this.#stepMs = Math.max(1, published - publishedBefore);
     this.#saved.counted(ledgerRows(this.#plan, step, answers));
     this.board.close('train', step, answers);
-    this.workers.shares.stepped(answers, performance.now());
+    this.workers.shares.stepped(answers, this.#plan.shardsPerTask(step), performance.now());
     this.#handOut();
     const workers = answers.map((answer) => answer.worker);
     this.progress.stepped(this.#position, totals.samples, workers);

@@ -2,7 +2,7 @@
  * How much of a step is each worker's part: by what it has been delivering, and told when it changes. One that makes steps longer rests:
  * it is given nothing, then a single shard for which nobody waits long, and rests longer where that comes late, too.
  */
-import { allot, isTooSlow } from '../steps/allot.ts';
+import { allot, isTooSlow, levelOfTasks } from '../steps/allot.ts';
 import { RecentMedian } from '../steps/median.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import type { Answer } from './answers.ts';
@@ -20,7 +20,7 @@ export type WhyResting = 'late' | 'slow';
 
 /** What is known of a worker in this run. */
 interface Standing {
-  /** Of a shard, with one on each slot. */
+  /** Of a single shard, where each slot computes one. */
   ms: RecentMedian;
   /** Steps since it began, or began anew. */
   steps: number;
@@ -37,6 +37,8 @@ export interface SharesOptions {
   readonly job: string;
   /** Of a step. */
   readonly shards: number;
+  /** The highest level of the tree of shards whose nodes may be tasks; 0: each shard is one. */
+  readonly highestLevel: number;
   readonly workers: Pick<Refusals, 'able'>;
   /** A worker is given nothing from now on: what it holds is others'. */
   readonly onRest: (worker: ConnectedWorker, why: WhyResting, ms: number) => void;
@@ -52,9 +54,15 @@ export class Shares {
   /** Ids of workers that were waited for in vain, and have not answered since. */
   readonly #idle = new Set<string>();
   #judgedAt = Number.NEGATIVE_INFINITY;
+  #level = 0;
 
   constructor(options: SharesOptions) {
     this.#options = options;
+  }
+
+  /** The level of the tree of shards whose nodes are best handed out as tasks now: 2 ** level shards each. */
+  get level(): number {
+    return this.#level;
   }
 
   get idle(): ReadonlySet<string> {
@@ -102,8 +110,8 @@ export class Shares {
     if (this.#idle.size > 0 && this.#idle.delete(worker)) this.tell();
   }
 
-  /** A step has its answers. */
-  stepped(answers: readonly Answer[], now: number): void {
+  /** A step has its answers. @param each shards that a task of it had */
+  stepped(answers: readonly Answer[], each: number, now: number): void {
     const active = new Map(this.#active().map((worker) => [worker.id, worker]));
     let isProven = false;
     for (const [id, own] of Map.groupBy(answers, ({ worker }) => worker)) {
@@ -114,7 +122,8 @@ export class Shares {
       const took = own.map(
         ({ answeredAfterMs, claimedAfterMs }) => answeredAfterMs - Math.max(0, claimedAfterMs),
       );
-      record.ms.add(Math.max(...took) / Math.ceil(Math.max(1, early) / worker.slots));
+      const inTurn = Math.ceil(Math.max(1, early) / worker.slots);
+      record.ms.add(Math.max(...took) / inTurn / each);
       record.steps++;
       if (record.state !== 'trying' || record.steps < JUDGED_STEPS) continue;
       record.state = 'taking';
@@ -164,11 +173,20 @@ export class Shares {
 
   /** Tasks of each of these: by pace where that is known of all, by slots until then. */
   #parts(workers: readonly ConnectedWorker[]): Map<string, number> {
-    const { shards } = this.#options;
+    const { shards, highestLevel } = this.#options;
+    const known = workers.flatMap((worker) => this.#paceOf(worker) ?? []);
+    const isKnown = known.length === workers.length;
+    this.#level = levelOfTasks(
+      isKnown ? known : workers.map(({ slots }) => ({ slots, ms: 1 })),
+      shards,
+      highestLevel,
+    );
+    const each = 2 ** this.#level;
+    const tasks = Math.ceil(shards / each);
     const slots = workers.reduce((total, worker) => total + worker.slots, 0);
-    const bySlots = workers.map((worker) => Math.ceil((shards * worker.slots) / slots));
-    const paces = workers.flatMap((worker) => this.#paceOf(worker) ?? []);
-    const counts = paces.length === workers.length ? allot(paces, shards) : bySlots;
+    const bySlots = workers.map((worker) => Math.ceil((tasks * worker.slots) / slots));
+    const paces = known.map((pace) => ({ ...pace, ms: Math.min(each, shards) * pace.ms }));
+    const counts = isKnown ? allot(paces, tasks) : bySlots;
     // More than a worker's part by slots is for those who are faster; all together hold each shard.
     return new Map(workers.map(({ id }, index) => [id, Math.max(1, counts[index]!)]));
   }

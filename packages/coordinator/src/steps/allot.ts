@@ -24,6 +24,27 @@ export function allot(workers: readonly Pace[], shards: number): number[] {
   return counts;
 }
 
+/** A step may take so many times as long for fewer, larger tasks: each saves a gradient on the wire. */
+const WORTH = 1.02;
+
+/**
+ * The level of the tree of shards (tensor/ops/shard-tree.ts) whose nodes are handed out as tasks, 2 ** level shards each: the highest one at
+ * which a step takes no longer than with single shards.
+ * @param workers with milliseconds of a single shard
+ * @param highest level that is allowed
+ */
+export function levelOfTasks(workers: readonly Pace[], shards: number, highest: number): number {
+  if (workers.length === 0 || highest === 0) return 0;
+  const most = WORTH * stepMs(workers, shards);
+  for (let level = highest; level > 0; level--) {
+    const each = 2 ** level;
+    if (each >= 2 * shards) continue;
+    const paces = workers.map(({ slots, ms }) => ({ slots, ms: Math.min(each, shards) * ms }));
+    if (stepMs(paces, Math.ceil(shards / each)) <= most) return level;
+  }
+  return 0;
+}
+
 /** How long a step takes that is allotted so, in milliseconds. */
 export function stepMs(workers: readonly Pace[], shards: number): number {
   const counts = allot(workers, shards);

@@ -81,7 +81,7 @@ export function phaseTable(points: readonly StepMetrics[], { t }: Page): HTMLEle
         figures(total),
       ),
     );
-  const titles = [t.worker, t.shard, t.phase.data, t.phase.compute, t.phase.network, t.whole];
+  const titles = [t.worker, t.task, t.phase.data, t.phase.compute, t.phase.network, t.whole];
   const head = titles.map((title, i) =>
     h('th', { scope: 'col', class: i > 0 ? 'number' : undefined }, title),
   );

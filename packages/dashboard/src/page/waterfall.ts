@@ -1,4 +1,4 @@
-/** One step as a waterfall: each shard's phases, then what the coordinator does with the gradients. */
+/** One step as a waterfall: each task's phases, then what the coordinator does with the gradients. */
 import type { StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { h, svg } from './dom.ts';
 import { milliseconds } from './format.ts';
@@ -54,7 +54,7 @@ export function waterfall(point: StepMetrics, { t }: Page, room: number): HTMLEl
     const phases = phasesOf(shards[shard]!);
     let from = 0;
     const bars = PHASES.map((phase) => {
-      const made = bar(row, from, phases[phase], phase, `${t.shard} ${shard}, ${workers[shard]}`);
+      const made = bar(row, from, phases[phase], phase, `${t.task} ${shard}, ${workers[shard]}`);
       from += phases[phase];
       return made;
     });

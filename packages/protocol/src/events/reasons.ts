@@ -48,8 +48,8 @@ const said = [{ why: 'text', workers: ['text'] }] as const;
 export type Said = ValueOf<typeof said>;
 const listed = (all: Said) => all.map(({ why, workers }) => `${why} (${workers.join(', ')})`).join('; ');
 
-const named = (shards: readonly number[]) =>
-  `${shards.length === 1 ? 'shard' : 'shards'} ${shards.join(', ')}`;
+/** A task has the number of its shard, or of its group of shards. */
+const named = (shards: readonly number[]) => `${shards.length === 1 ? 'task' : 'tasks'} ${shards.join(', ')}`;
 const are = ({ length }: readonly number[]) => (length === 1 ? 'is' : 'are');
 
 /** The whole sentence. */
@@ -88,19 +88,19 @@ export const reasons = {
   // What a step waits for, and what becomes of it.
   'shards-computing': passing({ shards: ['number'] },
     ({ shards }) => `${named(shards)} ${are(shards)} being computed`,
-    ({ shards }) => `シャード ${list(shards)} を計算しています`),
+    ({ shards }) => `タスク ${list(shards)} を計算しています`),
   'shards-waiting': passing({ shards: ['number'] },
     ({ shards }) => `${named(shards)} ${are(shards)} waiting for a worker`,
-    ({ shards }) => `シャード ${list(shards)} がワーカーを待っています`),
+    ({ shards }) => `タスク ${list(shards)} がワーカーを待っています`),
   'shards-returned': passing({ shards: ['number'] },
     ({ shards }) => `${named(shards)} returned without a result`,
-    ({ shards }) => `シャード ${list(shards)} が結果のないまま戻りました`),
+    ({ shards }) => `タスク ${list(shards)} が結果のないまま戻りました`),
   'shards-unfetched': passing({ shards: ['number'] },
     ({ shards }) => `no worker has fetched ${named(shards)}; the queue may have lost ${shards.length === 1 ? 'it' : 'them'}`,
-    ({ shards }) => `シャード ${list(shards)} をどのワーカーも取得していません。キューから失われた可能性があります`),
+    ({ shards }) => `タスク ${list(shards)} をどのワーカーも取得していません。キューから失われた可能性があります`),
   'shards-overdue': passing({ shards: ['number'], workers: [['text']] },
     ({ shards, workers }) => `${named(shards)} ${are(shards)} overdue on ${workers.map((each) => each.join(' and ')).join(', ')}`,
-    ({ shards, workers }) => `シャード ${list(shards)} が遅れています（${list(workers.map((each) => each.join('・')))}）`),
+    ({ shards, workers }) => `タスク ${list(shards)} が遅れています（${list(workers.map((each) => each.join('・')))}）`),
   'no-worker': heldUp({},
     () => 'no worker is connected',
     () => '接続中のワーカーがありません'),
@@ -111,14 +111,14 @@ export const reasons = {
     ({ said }) => `no worker can compute the job: ${listed(said)}`,
     ({ said }) => `このジョブを計算できるワーカーがありません：${listedInJapanese(said)}`),
   'shard-failed': event({ shard: 'number', times: 'number', workers: 'number', said },
-    ({ shard, times, workers, said }) => `shard ${shard} failed ${counted(times, 'time')}, on ${counted(workers, 'worker')}: ${listed(said)}`,
-    ({ shard, times, workers, said }) => `シャード ${shard} の計算が ${workers} 台のワーカーで計 ${times} 回失敗しました：${listedInJapanese(said)}`),
+    ({ shard, times, workers, said }) => `task ${shard} failed ${counted(times, 'time')}, on ${counted(workers, 'worker')}: ${listed(said)}`,
+    ({ shard, times, workers, said }) => `タスク ${shard} の計算が ${workers} 台のワーカーで計 ${times} 回失敗しました：${listedInJapanese(said)}`),
   'not-finite': event({ said },
     ({ said }) => listed(said),
     ({ said }) => `損失または勾配が有限の値ではありません：${listedInJapanese(said)}`),
   'all-answered': event({ shards: 'number' },
-    ({ shards }) => `all ${shards} shards have returned results`,
-    ({ shards }) => `${shards} 個のシャードすべての結果が届きました`),
+    ({ shards }) => `all ${shards} tasks have returned results`,
+    ({ shards }) => `${shards} 個のタスクすべての結果が届きました`),
   // What a job waits for.
   'paused': heldUp({ job: 'text' },
     ({ job }) => `paused; resume it with \`kasane resume ${job}\``,

@@ -39,6 +39,8 @@ export function batchKey(
   return `${prefix}:batch:${kind}:${step}:${shard}:${part}`;
 }
 
+/** Shards that one task may have: a level of the tree of shards has powers of two. */
+export const MOST_SHARDS_OF_TASK = 32;
 /** Workers that a task may name as not to compute it. */
 export const MOST_AVOIDED = 8;
 
@@ -47,12 +49,15 @@ export const taskDataSchema = z.object({
   kind: z.enum(['train', 'evaluate']),
   /** Training: step counted from 0 = parameter version needed. Evaluation: the version to evaluate. */
   step: z.int().nonnegative(),
+  /** Which of the step's tasks: its shard, or its group of shards. */
   shard: z.int().nonnegative(),
   attempt: z.int().positive(),
   epoch: z.int().nonnegative(),
   /** The first of its samples, in the order of the epoch; in evaluation in that of the test data. */
   first: z.int().nonnegative(),
   samples: z.int().positive(),
+  /** Training, a group of shards: how many of the samples each has, in order. Their gradients are added along the tree of shards. */
+  shards: z.array(z.int().positive()).min(2).max(MOST_SHARDS_OF_TASK).optional(),
   /** Number of Redis values that the batch frame is cut into; 0 where the worker reads the samples itself. */
   parts: z.int().nonnegative(),
   /** SHA-256 of the batch frame; absent where the worker reads the samples itself. */

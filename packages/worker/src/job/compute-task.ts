@@ -2,10 +2,12 @@
 import { cut, type Range } from '@kasane/data/plan';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
+import { addAlongTree } from '@kasane/tensor/internal/ops/shard-tree';
 import type { Tally } from '@kasane/tensor/internal/tally';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot } from '../slots/compute-slots.ts';
+import { type ShardSum, shardSum } from '../slots/gradient-sums.ts';
 import { Abandoned, type Arrival, type GradientTask } from '../slots/slot.ts';
 import type { LocalStep } from './local-steps.ts';
 
@@ -18,7 +20,7 @@ const SUMS = ['lossSum', 'metricSum', 'counted', 'weight', 'computeMs'] as const
 export interface TaskComputation {
   readonly slot: ComputeSlot;
   readonly session: ComputeSession;
-  readonly task: Pick<TaskData, 'kind' | 'samples' | 'step' | 'shard'>;
+  readonly task: Pick<TaskData, 'kind' | 'samples' | 'step' | 'shard' | 'shards'>;
   readonly samples: Samples;
   /** Of everything random. */
   readonly key: Uint32Array;
@@ -47,20 +49,49 @@ export async function computeTest(
 }
 
 /**
- * The gradient of a task.
+ * The gradient of a task: of its shard, or of a group of shards, which are computed one after the other and added along their tree.
  * @param arrival of the version that it computes with, if that is still arriving
  */
-export const computeGradient = (
+export async function computeGradient(
   computation: TaskComputation,
   arrival: () => Arrival | undefined,
-): Promise<TaskSums> =>
-  computeRange(
-    computation,
-    { start: 0, end: computation.task.samples },
-    arrival,
-    computation.onReady,
-    computation.task,
-  );
+): Promise<TaskSums> {
+  const { task, onReady } = computation;
+  if (!task.shards)
+    return computeRange(computation, { start: 0, end: task.samples }, { arrival, onReady, rounded: task });
+  const found: TaskSums[] = [];
+  for (const [index, range] of rangesOfShards(task.shards).entries()) {
+    const shard = shardSum(index, task.shards.length);
+    const ready = shard.isKept ? () => {} : onReady;
+    // As a task of its own would say it.
+    found.push(rounded(await computeRange(computation, range, { arrival, onReady: ready, shard })));
+  }
+  return addAlongTree(found, both);
+}
+
+/** The samples of each shard of a task. */
+function rangesOfShards(sizes: readonly number[]): Range[] {
+  let end = 0;
+  return sizes.map((size) => {
+    const start = end;
+    end += size;
+    return { start, end };
+  });
+}
+
+/** The sums that go to the coordinator as floats, whatever they are the sums of: those of several parts may be infinite then, as within one. */
+export const rounded = (sums: TaskSums): TaskSums => ({
+  ...sums,
+  lossSum: Math.fround(sums.lossSum),
+  metricSum: Math.fround(sums.metricSum),
+  weight: Math.fround(sums.weight),
+});
+
+function both(left: TaskSums, right: TaskSums): TaskSums {
+  const sums = { ...left };
+  add(sums, right);
+  return sums;
+}
 
 /** What a round is asked, and says, between its steps. */
 export interface RoundOptions {
@@ -92,7 +123,7 @@ export async function computeRound(
   await slot.update(session, { kind: 'begin' });
   for (const [index, { step, range, learningRate }] of steps.entries()) {
     if (isVoid()) throw new Abandoned();
-    const found = await computeRange(computation, range, () => undefined);
+    const found = await computeRange(computation, range);
     add(sums, found);
     const factor = Math.fround(1 / (found.weight > 0 ? found.weight : 1));
     await slot.update(session, { kind: 'step', step, learningRate, factor });
@@ -103,13 +134,20 @@ export async function computeRound(
   return sums;
 }
 
+interface RangeOptions {
+  readonly arrival?: () => Arrival | undefined;
+  readonly onReady?: TaskComputation['onReady'];
+  /** By what the gradient is rounded, where its job has that. Default: it is not. */
+  readonly rounded?: GradientTask;
+  /** What becomes of the gradient in a group of shards. Default: it is the task's. */
+  readonly shard?: ShardSum;
+}
+
 /** The gradient of some of a task's samples, which takes in all of its parts. */
 async function computeRange(
   { slot, session, task, samples, key, parts }: TaskComputation,
   range: Range,
-  arrival: () => Arrival | undefined,
-  onReady: TaskComputation['onReady'] = () => {},
-  rounded?: GradientTask,
+  { arrival = () => undefined, onReady = () => {}, rounded, shard }: RangeOptions = {},
 ): Promise<TaskSums> {
   const { x, target, ids } = samples;
   const ranges = cut(range, parts);
@@ -125,7 +163,7 @@ async function computeRange(
       isLast ? onReady : () => {},
       {
         use: ranges.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
-        ...{ arrival: arrival(), task: rounded },
+        ...{ arrival: arrival(), task: rounded, ...(shard && { shard }) },
       },
     );
     add(sums, outcome);

@@ -27,7 +27,7 @@ import { type SampleReader, sampleReader } from '../samples/sample-reader.ts';
 import { BatchError, fetchSamples, type RunKeys, SampleBuffers, type Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from '../slots/compute-slots.ts';
 import { Abandoned } from '../slots/slot.ts';
-import { computeGradient, computeRound, computeTest } from './compute-task.ts';
+import { computeGradient, computeRound, computeTest, rounded } from './compute-task.ts';
 import { GradientSender } from './gradient-sender.ts';
 import { JobTensors } from './job-tensors.ts';
 import { type OpenedJob, readOpened } from './opened-job.ts';
@@ -313,15 +313,11 @@ export class JobSession {
       });
     };
     const sums = await compute();
-    const { lossSum, metricSum, counted, weight, computeMs } = sums;
+    const { lossSum, metricSum, counted, weight, computeMs } = task.shards ? sums : rounded(sums);
     const value = {
       task: id,
       samples: task.samples,
-      // The sum of several parts may be more than a float holds: it is infinite then, as within one.
-      lossSum: Math.fround(lossSum),
-      metricSum: Math.fround(metricSum),
-      counted,
-      weight: Math.fround(weight),
+      ...{ lossSum, metricSum, counted, weight },
       samplesDigest: samples.digest,
       computeMs,
       ...waits,

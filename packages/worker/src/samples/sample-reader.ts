@@ -17,6 +17,8 @@ export interface Occasion {
   readonly epoch: number;
   /** Indices of the samples in the data set. */
   readonly ids: Uint32Array;
+  /** How many of them each shard has, in order. Default: they are one shard's. */
+  readonly shards?: readonly number[] | undefined;
 }
 
 export interface SampleReader {
@@ -43,16 +45,49 @@ export function sampleReader(format: SampleFormat, seed: number): SampleReader {
   return {
     input,
     target,
-    read(inputs, targets, x, { kind, epoch, ids }) {
+    read(inputs, targets, x, { kind, epoch, ids, shards = [ids.length] }) {
       const changed = change && kind === 'train';
       normalize(changed ? changeAll(change, inputs, fieldBytes(input), ids, epoch) : inputs, x);
       const goals = readTargets(target, targets);
       if (masking && goals instanceof Int32Array) {
         maskTokens(x, goals, ids, masking, key, kind === 'train' ? epoch : EVALUATION_EPOCH);
       }
-      return mixup && kind === 'train' ? mixUp(x, goals, ids, epoch, mixup, key) : goals;
+      if (!mixup || kind !== 'train') return goals;
+      return mixShards(shards, { x, targets: goals, ids }, (shard) =>
+        mixUp(shard.x, shard.targets, shard.ids, epoch, mixup, key),
+      );
     },
   };
+}
+
+interface Mixed {
+  readonly x: Float32Array;
+  readonly targets: Int32Array | Float32Array;
+  readonly ids: Uint32Array;
+}
+
+/** Samples are mixed with others of their shard alone: which shards a worker computes must not matter. @returns the mixed targets */
+function mixShards(
+  shards: readonly number[],
+  { x, targets, ids }: Mixed,
+  mix: (shard: Mixed) => Float32Array,
+): Float32Array {
+  const found: Float32Array[] = [];
+  let start = 0;
+  for (const size of shards) {
+    const of = <T extends Mixed[keyof Mixed]>(all: T) =>
+      all.subarray((start * all.length) / ids.length, ((start + size) * all.length) / ids.length) as T;
+    found.push(mix({ x: of(x), targets: of(targets), ids: of(ids) }));
+    start += size;
+  }
+  if (found.length === 1) return found[0]!;
+  const all = new Float32Array(found.reduce((floats, { length }) => floats + length, 0));
+  let at = 0;
+  for (const part of found) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 function changeAll(change: Augmenter, inputs: Uint8Array, size: number, ids: Uint32Array, epoch: number) {

@@ -153,12 +153,12 @@ export function decodeSamples(
 }
 
 function samplesOf(
-  { kind, epoch }: TaskData,
+  { kind, epoch, shards }: TaskData,
   { ids, inputs, targets }: OwnSamples,
   reader: SampleReader,
   x: Float32Array,
 ): Samples {
-  const target = reader.read(inputs, targets, x, { kind, epoch, ids });
+  const target = reader.read(inputs, targets, x, { kind, epoch, ids, shards });
   return { x, target, ids, digest: crc32(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)) };
 }
 

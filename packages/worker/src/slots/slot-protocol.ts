@@ -31,6 +31,13 @@ export const LEARNING_RATE = 5;
 export const FACTOR = 6;
 /** Local steps before this one in its round. */
 export const LOCAL_STEP = 14;
+/**
+ * Of a task of several shards, at the last part of one: how many sums of earlier shards are kept, how many of them come to this shard's
+ * gradient, the newest first, and whether what that makes is kept as well.
+ */
+export const SUMS_KEPT = 18;
+export const SUMS_ADDED = 19;
+export const SUM_IS_KEPT = 20;
 /** Step and shard of the task whose gradients these are, by which they are rounded; shard -1: they are not. */
 export const STEP = 16;
 export const SHARD = 17;

@@ -45,6 +45,9 @@ import {
   type SlotResponse,
   STAGE,
   STEP,
+  SUM_IS_KEPT,
+  SUMS_ADDED,
+  SUMS_KEPT,
   UPDATE,
   UPDATE_BEGIN,
   UPDATE_KIND,
@@ -179,6 +182,8 @@ async function run(): Promise<void> {
   const { sums, rounded, programs, spans } = sessions.get(words[SESSION]!)!;
   const stages = programs[words[PROGRAM]!]!;
   const gradients = words[GRADIENTS];
+  const isWhole = gradients === GRADIENTS_ALL || gradients === GRADIENTS_LAST;
+  const shards = { kept: words[SUMS_KEPT]!, added: words[SUMS_ADDED]! };
   for (let index = 0; index < stages.length; index++) {
     const slept = arrival(stages[index]!.needs);
     if (slept === undefined) {
@@ -194,8 +199,9 @@ async function run(): Promise<void> {
       if (gradients === GRADIENTS_FIRST) sums.keep();
       else if (gradients === GRADIENTS_MORE) sums.add();
     }
-    if (words[SHARD]! >= 0 && (gradients === GRADIENTS_LAST || gradients === GRADIENTS_ALL))
-      rounded?.round(stages[index]!.ready, words[STEP]!, words[SHARD]!);
+    if (isWhole && shards.added > 0) sums.addShardsTo(stages[index]!.ready, shards);
+    if (isWhole && words[SUM_IS_KEPT] === 1 && index === stages.length - 1) sums.keepShards(shards);
+    if (words[SHARD]! >= 0 && isWhole) rounded?.round(stages[index]!.ready, words[STEP]!, words[SHARD]!);
     if (index === stages.length - 1) {
       numbers[COMPUTE_MS] = performance.now() - started;
       // Before the last stage is known: whoever waits for that may end the thread, and what was not yet said is lost.

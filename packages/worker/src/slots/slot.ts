@@ -13,6 +13,7 @@ import type { ProgramRequest } from '@kasane/tensor/training';
 import type { KernelSpan } from '../observe/trace.ts';
 import type { ComputeSession, ComputeSlot, SessionOptions } from './compute-slots.ts';
 import type { Compute } from './gpu.ts';
+import type { ShardSum } from './gradient-sums.ts';
 import type { LocalUpdate } from './local-updates.ts';
 import {
   ABANDONED,
@@ -38,6 +39,9 @@ import {
   type SlotResponse,
   STAGE,
   STEP,
+  SUM_IS_KEPT,
+  SUMS_ADDED,
+  SUMS_KEPT,
   UPDATE,
   UPDATE_BEGIN,
   UPDATE_END,
@@ -64,7 +68,7 @@ export interface SlotSession extends ComputeSession {
   readonly exchanged: Float32Array | undefined;
 }
 
-/** all: of the task. first, more: of a part of it, kept and added up. last: of its last part, with what was kept. */
+/** all: of a shard. first, more: of a part of it, kept and added up. last: of its last part, with what was kept. */
 export type GradientUse = 'all' | 'first' | 'more' | 'last';
 const uses: Readonly<Record<GradientUse, number>> = {
   all: GRADIENTS_ALL,
@@ -72,6 +76,8 @@ const uses: Readonly<Record<GradientUse, number>> = {
   more: GRADIENTS_MORE,
   last: GRADIENTS_LAST,
 };
+
+const ALONE: ShardSum = { kept: 0, added: 0, isKept: false };
 
 const updateKinds: Readonly<Record<LocalUpdate['kind'], number>> = {
   begin: UPDATE_BEGIN,
@@ -88,6 +94,8 @@ export interface GradientTask {
 export interface RunOptions {
   /** What becomes of the gradients. Default 'all'. */
   readonly use?: GradientUse;
+  /** What becomes of them in a group of shards, where they are all of a shard's. Default: they are the task's. */
+  readonly shard?: ShardSum;
   /** The version that it computes with, where that is still arriving: the rest is told by `arrived`. Default: all is there. */
   readonly arrival?: Arrival | undefined;
   /** The task whose gradient it is, by which that is rounded, where its job has that. Default: it is none, and is not rounded. */
@@ -236,7 +244,7 @@ export class Slot implements ComputeSlot {
     request: ProgramRequest,
     inputs: SlotInputs,
     onReady: (ready: readonly number[]) => void,
-    { use = 'all', arrival, task }: RunOptions = {},
+    { use = 'all', shard = ALONE, arrival, task }: RunOptions = {},
   ): Promise<RunOutcome> {
     if (this.#dead) throw this.#dead;
     const index = session.layout.programs.findIndex(
@@ -250,6 +258,9 @@ export class Slot implements ComputeSlot {
     words[SESSION] = session.id;
     words[PROGRAM] = index;
     words[GRADIENTS] = uses[use];
+    words[SUMS_KEPT] = shard.kept;
+    words[SUMS_ADDED] = shard.added;
+    words[SUM_IS_KEPT] = Number(shard.isKept);
     words[STEP] = task?.step ?? 0;
     words[SHARD] = task?.shard ?? -1;
     words[ARRIVED] = arrival?.floats ?? session.layout.parameters.length;
