@@ -5,9 +5,9 @@
  *
  *     pnpm bench network [--row resnet18] [--compute-ms 800] [--rate 1gbit] [--hosts 1 --hosts 2 --hosts 4 --hosts 8]
  *                        [--steps 10] [--warm-up 3] [--real] [--python PATH] [--no-peer]
- *                        [--every 1] [--optimizer-state average] [--precision f32]
+ *                        [--shards 1] [--every 1] [--optimizer-state average] [--precision f32]
  *
- * Needs root, and ip and tc (iproute2). A shard is half a row's batch, and there are as many as hosts, so that each host has one. Workers wait for
+ * Needs root, and ip and tc (iproute2). A shard is half a row's batch, and there are --shards of them for each host. Workers wait for
  * --compute-ms in place of computing, a third of it before all parameters have to be there, and their gradients become final layer after
  * layer; all else is the code of real ones. So two cores carry nine hosts. --real: they compute, which shows something only where each has
  * a core.
@@ -25,6 +25,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { counted } from '@kasane/tensor/internal/counted';
 import { buildModel } from '@kasane/tensor/nn/model';
 import { rows } from './rows.ts';
 import { DEVICE, Hosts, removeHosts, whyNoHosts } from './support/hosts.ts';
@@ -44,6 +45,7 @@ const { values } = parseArgs({
     real: { type: 'boolean', default: false },
     python: { type: 'string', default: defaultPython },
     'no-peer': { type: 'boolean', default: false },
+    shards: { type: 'string', default: '1' },
     every: { type: 'string', default: '1' },
     'optimizer-state': { type: 'string', default: 'average' },
     precision: { type: 'string', default: 'f32' },
@@ -51,12 +53,12 @@ const { values } = parseArgs({
 });
 const steps = Number(values.steps);
 const computeMs = values.real ? undefined : Number(values['compute-ms']);
-const every = Number(values.every);
+const [shards, every] = [Number(values.shards), Number(values.every)];
 
 /** What a cluster on these hosts has measured. */
 async function measured(hosts: Hosts): Promise<NetworkAnswer> {
   const request: NetworkRequest = {
-    ...{ name: hosts.name, hosts: hosts.count, row: values.row, steps, computeMs },
+    ...{ name: hosts.name, hosts: hosts.count, row: values.row, shards, steps, computeMs },
     warmUp: Number(values['warm-up']),
     exchange: { every, optimizerState: values['optimizer-state'], precision: values.precision },
   };
@@ -126,7 +128,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 const row = rows.find(({ name }) => name === values.row);
 if (!row) throw new Error(`--row: '${values.row}'; there are ${rows.map(({ name }) => name).join(', ')}`);
 const floats = buildModel(row.description).parameterCount;
-const shape = computeMs === undefined ? 'computed' : `${computeMs} ms a shard`;
+const shape =
+  computeMs === undefined ? 'computed' : `${computeMs} ms a shard, ${counted(shards, 'shard')} a host`;
 const local = every > 1 ? `, rounds of ${every} local steps (${values['optimizer-state']})` : '';
 const on = `${machine()}; ${values.row}, ${floats} parameters, ${shape}, ${values.rate}${local}`;
 console.log(on);
@@ -151,7 +154,7 @@ for (const count of values.hosts.map(Number)) {
     const ours = await measured(hosts);
     const stepMs = median(ours.times.map((time) => time.stepMs));
     const ownMs =
-      computeMs !== undefined ? computeMs * every : median(ours.times.map((time) => time.computeMs));
+      computeMs !== undefined ? computeMs * shards * every : median(ours.times.map((time) => time.computeMs));
     const [coordinator, ...workers] = ours.traffic;
     const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
     const mean = (of: 'sent' | 'received') =>

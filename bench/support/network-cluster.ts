@@ -21,6 +21,8 @@ export interface NetworkRequest {
   readonly hosts: number;
   /** Of bench/rows.ts. */
   readonly row: string;
+  /** Of a step, for each worker. */
+  readonly shards: number;
   readonly steps: number;
   readonly warmUp: number;
   /** Milliseconds that a worker waits in place of computing a shard. Undefined: it computes. */
@@ -102,7 +104,7 @@ const edges: Traffic[][] = [];
 try {
   const { steps, warmUp } = request;
   const { times, cpu } = await measureSteps({
-    job: jobOf(row, directory, steps + warmUp, workers, request.exchange),
+    job: jobOf(row, directory, steps + warmUp, workers * request.shards, request.exchange),
     ...{ steps, warmUp, token, redis: openRedis, host: hosts.address(0), workers: startWorkers },
     onEdge: () => edges.push(hosts.traffic()),
   });
