@@ -5,13 +5,15 @@
  *
  * next-token: unigram to trigram models with interpolated counts (Jelinek and Mercer 1980), in nats a token. regression of a series:
  * the last value, and the mean of the window. regression of a table: the mean of the training part. classification: the most
- * frequent class, and of texts naive Bayes over the same tokens (multinomial, add one).
+ * frequent class, and of texts naive Bayes over the same tokens (multinomial, add one). own, of images: 16 principal components, as for an
+ * autoencoder of so many numbers.
  */
 
 import { jobOf } from '@kasane/cli/internal/files/read-job';
 import { type Dataset, readSamples } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
+import { componentsError, type Rows } from './principal-components.ts';
 
 interface Part {
   readonly inputs: Int32Array | Float32Array;
@@ -65,6 +67,13 @@ for (const path of process.argv.slice(2)) {
     const share = (hits: number) => `accuracy ${((100 * hits) / parts[1].samples).toFixed(2)} %`;
     results['most frequent class'] = share(parts[1].targets.filter((label) => label === most).length);
     if (spec.data.format === 'text') results['naive Bayes'] = share(naiveBayes(...parts, train.classes!));
+  } else if (objective.type === 'own' && train.input.dtype === 'u8') {
+    const rowsOf = ({ inputs, samples }: Part): Rows => ({
+      values: Float32Array.from(inputs, (byte) => byte / 255),
+      width: inputs.length / samples,
+    });
+    results['16 principal components'] =
+      `squared error ${componentsError(rowsOf(parts[0]), rowsOf(parts[1]), 16).toFixed(4)}`;
   }
   for (const [name, figure] of Object.entries(results)) console.log(`${path}: ${name}: ${figure}`);
 }
