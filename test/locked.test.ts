@@ -68,7 +68,7 @@ it('waits for the lock, answers meanwhile, and goes on to the same bits', async 
       await client.list();
       await expect(client.submit(JSON.stringify(job))).rejects.toMatchObject({
         code: 'STATE_IN_USE',
-        message: expect.stringMatching(/locked the database since \d\d:\d\d:\d\d; stop that program/),
+        message: expect.stringMatching(/locked by another program since \d\d:\d\d:\d\d; stop that program/),
       });
       await sleep(HELD_MS - (performance.now() - began));
       // Its steps may go on for longer; in the end it waits.

@@ -148,12 +148,12 @@ describe('all of them in an empty folder', needing(['tar']), () => {
     `;
     writeFileSync(join(stranger, 'page.mjs'), program);
     const { stdout } = await run(process.execPath, ['page.mjs'], { cwd: stranger, env: env() });
-    // What the page's words in Japanese share with it is a script of its own, named by its content.
+    // What only some visitors need shares scripts with the rest, which are named by their content.
     const served = stdout
       .trim()
       .replace(/chunk-\w+/g, 'chunk')
       .split('\n');
-    expect(served.sort()).toEqual(['200 /app.js', '200 /chunk.js', '200 /style.css']);
+    expect([...new Set(served)].sort()).toEqual(['200 /app.js', '200 /chunk.js', '200 /style.css']);
   });
 
   it('say that Node is too old', async () => {

@@ -56,7 +56,11 @@ test.each([
     errorCodes.USAGE.exit,
     /folder\.onnx cannot be written: it is a folder\n/,
   ],
-  [['.'], errorCodes.FILE_DAMAGED.exit, /it is a folder; .*expected a \.safetensors file or a job/],
+  [
+    ['.'],
+    errorCodes.FILE_DAMAGED.exit,
+    /it is a folder; .*expected a \.safetensors file, a job or a registered model/,
+  ],
 ])('kasane export %s', { timeout: 60_000 }, async (args, exit, says) => {
   const ended = await kasane(['export', ...args], { cwd: folder });
   expect(ended.stderr).toMatch(says);

@@ -149,13 +149,14 @@ it('what names are printed in goes out as lines', () => {
     );
     return calls !== null;
   });
-  // Text that a model writes; tables, whose cells are lines; paths that the user has just typed; names that are checked.
+  // Text that a model writes; cards, which clean the names themselves; tables, whose cells are lines; paths that the user has just typed; names that are checked.
   const commands = [
     ...['about', 'cert/cert', 'context/context', 'dashboard/dashboard', 'data/get/get', 'doctor/doctor'],
     ...[
       'export/export',
       'init/init',
       'jobs/jobs',
+      'model/model',
       'models/layers',
       'models/models',
       'predict/predict',

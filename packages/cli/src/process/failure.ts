@@ -28,6 +28,7 @@ export const ownErrors: readonly string[] = [
   'GradientError',
   'IndexError',
   'KasaneError',
+  'MlflowError',
   'OpError',
 ];
 
