@@ -51,8 +51,8 @@ it('updates are left out where the job says so, and no more of them', async () =
 
 it('an epoch counts what was not left out, and is worse than any number where everything was', async () => {
   const whole = { ...diverging(0).training, shards: 1 };
-  const of = (epochs: number, batch: number, skipNotFinite: number) =>
-    cluster.run({ ...diverging(0), training: { ...whole, epochs, batch, skipNotFinite } });
+  const of = (epochs: number, batch: number, skipNotFinite: number, shards = 1) =>
+    cluster.run({ ...diverging(0), training: { ...whole, shards, epochs, batch, skipNotFinite } });
   const { error, history } = await of(3, 640, 2);
   expect(error).toBe('');
   expect(history[0]!.trainLoss).toBeLessThan(10);
@@ -61,9 +61,13 @@ it('an epoch counts what was not left out, and is worse than any number where ev
     [Number.POSITIVE_INFINITY, 0],
     [Number.POSITIVE_INFINITY, 0],
   ]);
-  // The second of two steps is left out: the epoch is the first step.
-  const half = await of(1, 320, 1);
-  expect(half.history[0]!.trainMetric * 320).toBeCloseTo(Math.round(half.history[0]!.trainMetric * 320), 6);
+  // The second of two steps is left out: the epoch is the first step, however many shards, and tasks, a step has.
+  for (const shards of [1, 2, 8]) {
+    const half = await of(1, 320, 1, shards);
+    const right = half.history[0]!.trainMetric * 320;
+    expect(right).toBeCloseTo(Math.round(right), 6);
+    expect(half.history[0]!.trainLoss).toBeLessThan(10);
+  }
 });
 
 it('a worker whose frames do not fit is quarantined at the third, and nobody else notices', async () => {

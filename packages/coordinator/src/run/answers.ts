@@ -78,12 +78,12 @@ export function sum(answers: readonly Answer[]) {
   };
 }
 
-/** What is added to the epoch: nothing where all of a step was left out, which `sum` has as one loss of 0. */
+/** What is added to the epoch: nothing of a step that is left out. What else it has would depend on how its shards are grouped into tasks. */
 export const toAdd = (
   answers: readonly Answer[],
   { lossSum, metricSum, counted, weight }: ReturnType<typeof sum>,
 ): Required<Pick<Position, 'lossSum' | 'metricSum' | 'counted' | 'weight'>> =>
-  answers.every(({ leftOut }) => leftOut)
+  answers.some(({ leftOut }) => leftOut)
     ? { lossSum: 0, metricSum: 0, counted: 0, weight: 0 }
     : { lossSum, metricSum, counted, weight };
 

@@ -20,8 +20,7 @@ export async function finiteAnswers(
 ): Promise<readonly Answer[]> {
   for (;;) {
     const answers = await board.settled('train', step);
-    // Nothing of the step counts: what else it has would depend on how its shards were grouped.
-    if (answers.some(({ leftOut }) => leftOut)) return answers.map((answer) => ({ ...answer, ...nothing }));
+    if (answers.some(({ leftOut }) => leftOut)) return answers;
     const found = parameters.reduce(answers.length, weightOf(answers));
     const bad = new Map(
       found.map(({ shard, layer }) => [shard, `the gradient of layer ${layer} is not finite`]),
@@ -38,8 +37,6 @@ export async function finiteAnswers(
     }
   }
 }
-
-const nothing = { lossSum: 0, metricSum: 0, counted: 0, weight: 0 };
 
 /** Whether one more step may be left out, for this reason, where `most` may be. */
 export function mayLeaveOut(before: Position, most: number, why: string, log: Pick<Logger, 'warn'>): boolean {
