@@ -4,7 +4,7 @@
  * found. Rounds of all take turns in one run. Figures are the wall time of the shortest calls, so they mean nothing on a machine that has
  * other work; the CPU time of a call, the median over the rounds, is in brackets.
  *
- *     pnpm bench threads [--row mlp] [--threads 2] [--seconds 6] [--rounds 5] [--python /usr/bin/python3] [--no-peer]
+ *     pnpm bench threads [--row mlp] [--threads 2] [--seconds 6] [--rounds 5] [--python PATH] [--no-peer]
  *
  * The last table is a model and says so, from three parts that are measured: what kernels take that one thread computes alone, what those take
  * that are cut, each timed by itself on one thread, and what the program takes longer on the threads of this run than these parts say
@@ -24,6 +24,7 @@ import { type Row, rows } from './rows.ts';
 import { cutShare } from './support/cut-share.ts';
 import { openGradients } from './support/gradients.ts';
 import { openPeers } from './support/peers.ts';
+import { defaultPython } from './support/python.ts';
 import { byPeer, machineWith, openTable, peerCells, peerHeadings, writeResults } from './support/results.ts';
 import { type Contender, type Figure, ours, takeTurns } from './support/turns.ts';
 
@@ -33,7 +34,7 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '6' },
     rounds: { type: 'string', default: '5' },
-    python: { type: 'string', default: '/usr/bin/python3' },
+    python: { type: 'string', default: defaultPython },
     'no-peer': { type: 'boolean', default: false },
   },
 });
