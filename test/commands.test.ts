@@ -44,7 +44,7 @@ it('trains on workers that come and go, and predicts with what was learned', asy
   );
   const plan = { name: 'by-hand', parameters: 109386, trainingSamples: 4000, testSamples: 500 };
   const checked = await kasane('submit', file, '--dry-run', '--json', '--epochs', '2', '--batch', '200');
-  expect(JSON.parse(checked)).toEqual({ ...plan, stepsPerEpoch: 20, steps: 40 });
+  expect(JSON.parse(checked)).toEqual({ ...plan, stepsPerEpoch: 20, steps: 40, notes: [] });
   await expect(kasane('submit', file, '--dry-run', '--data', join(folder, 'none'))).rejects.toThrow(/none/);
   expect(JSON.parse(await kasane('jobs', '--json'))).toEqual([]);
   const id = await kasane('submit', file);

@@ -37,7 +37,12 @@ beforeAll(async () => {
     env,
   );
   const at = ['--coordinator', address!];
-  const [worker] = await startCommand(cleanUp, ['worker', '--slots', '1', ...at], /connected to/, env);
+  const [worker] = await startCommand(
+    cleanUp,
+    ['worker', '--slots', String(SHARDS), ...at],
+    /connected to/,
+    env,
+  );
   job = (await runCommand(['submit', file, ...at], env)).stdout;
   await runCommand(['watch', job, ...at]);
   const [record] = JSON.parse((await runCommand(['jobs', '--json', ...at])).stdout) as { digest: string }[];
