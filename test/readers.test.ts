@@ -298,10 +298,11 @@ const others: Record<string, string> = {
   'cli/src/commands/data/get/cifar10.ts': 'a package that npm unpacked',
   'cli/src/commands/data/get/tables.ts': 'a package that npm unpacked',
   'cli/src/files/read-job.ts': 'standard input',
-  'coordinator/src/coordinator.ts': 'comes with the package',
+  'coordinator/src/version.ts': 'comes with the package',
   'coordinator/src/serve/standard-services.ts': 'comes with the package',
   'coordinator/src/submit/inspection.ts': 'of the state directory',
   'coordinator/src/params/files.ts': 'of the state directory',
+  'coordinator/src/store/model-files.ts': 'of the state directory',
   'coordinator/src/store/backup.ts': 'of the state directory',
   'coordinator/src/jobs/reading-marks.ts': 'of the state directory',
   'coordinator/src/store/state-check.ts': 'of the state directory',
@@ -313,10 +314,12 @@ const others: Record<string, string> = {
   'protocol/src/wire/shared-memory.ts': 'made by this program',
   'protocol/src/ports/open-files.ts': '/proc',
   'cli/src/files/write-file.ts': 'writes',
+  'cli/src/files/replaced-file.ts': 'a regular file, of which it reads the first bytes',
   'cli/src/redis/start.ts': 'made by this program',
   'cli/src/files/temporary-folder.ts': 'made by this program; /proc',
   'tensor/src/node/record-file.ts': 'writes',
   'tensor/src/node/file-size-limit.ts': '/proc',
+  'tensor/src/node/address-space.ts': '/proc',
 };
 
 it('nobody else opens files', () => {

@@ -189,11 +189,13 @@ export class Stage {
   async startWorker(worker: StagedWorker): Promise<void> {
     const { index, network } = worker;
     worker.child = await this.#kasane('worker', `worker-${index}`, [
-      ...['worker', '--coordinator', network.coordinator, '--slots', '1', '--redis', network.redisUrl],
+      ...['worker', '--coordinator', network.coordinator, '--redis', network.redisUrl],
+      // Several of them share this machine.
+      ...['--slots', '1', '--threads', '1'],
       // Both ways that tensors travel.
       ...(index % 2 === 0 ? ['--no-shared-memory'] : []),
     ]);
-    const { match } = await worker.child.line(/connected to \S+ as (\S+)/, START_MS);
+    const { match } = await worker.child.line(/connected to \S+ as ([^\s:]+)/, START_MS);
     worker.id = match[1]!;
   }
 

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { exchangedParameters, floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import type { MathMode } from '@kasane/tensor/backends/backend';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
+import { sizeOf } from '@kasane/tensor/shape';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type {
   ComputeSession,
@@ -13,6 +14,7 @@ import type {
   ComputeSlots,
   SessionOptions,
 } from '@kasane/worker/internal/slots/compute-slots';
+import type { ShardSum } from '@kasane/worker/internal/slots/gradient-sums';
 import {
   Abandoned,
   type Arrival,
@@ -33,6 +35,10 @@ interface SyntheticSession extends ComputeSession {
   /** What a task's gradient is a multiple of. */
   readonly pattern: Float32Array;
   readonly gradients: Float32Array;
+  /** Sums of earlier shards of a task. */
+  readonly kept: Float32Array[];
+  /** Scores of a sample. */
+  readonly outputs: number;
   /** Floats of what is exchanged after a round. */
   readonly exchanged: number;
   /** Indices of all parameters. */
@@ -80,6 +86,8 @@ class SyntheticSlot implements ComputeSlot {
       holds: undefined,
       pattern: base,
       gradients: floats > SHARED_FLOATS ? base : new Float32Array(floats),
+      kept: [],
+      outputs: sizeOf(model.outputShape),
       exchanged: local
         ? floatsOf(exchangedParameters(model, local.keepsState ? local.optimizer : undefined))
         : 0,
@@ -90,11 +98,11 @@ class SyntheticSlot implements ComputeSlot {
   close(): void {}
 
   async run(
-    { pattern, gradients, everything }: SyntheticSession,
+    { pattern, gradients, kept, outputs, everything }: SyntheticSession,
     { mode, samples }: ProgramRequest,
-    { ids, key }: SlotInputs,
+    { ids, key, target }: SlotInputs,
     onReady: (ready: readonly number[]) => void,
-    { arrival }: RunOptions = {},
+    { arrival, shard }: RunOptions = {},
   ): Promise<RunOutcome> {
     const isGradual = this.#isGradual && mode === 'train';
     if (isGradual) await this.#forward(pattern.length, arrival);
@@ -104,16 +112,19 @@ class SyntheticSlot implements ComputeSlot {
         // Knuth's multiplicative hash of the first sample and the epoch.
         const scale = ((Math.imul(ids[0]! + 1, 2_654_435_761) ^ key[2]!) >>> 0) / 2 ** 32 - 0.5;
         for (let i = 0; i < gradients.length; i++) gradients[i] = scale * pattern[i]!;
+        if (shard) addShard(kept, gradients, shard);
       }
       if (isGradual) await this.#backward(everything, onReady);
       else onReady(everything);
     }
     return {
       lossSum: LOSS * samples,
-      metricSum: 0,
+      // Its scores are all 0: it takes everything for the first class.
+      metricSum: mode === 'evaluate' ? target.filter((label) => label === 0).length : 0,
       counted: samples,
       weight: samples,
       computeMs: this.#pauseMs,
+      ...(mode === 'evaluate' && { scores: new Float32Array(samples * outputs) }),
     };
   }
 
@@ -161,6 +172,13 @@ class SyntheticSlot implements ComputeSlot {
   gradients({ gradients }: SyntheticSession): Float32Array {
     return gradients;
   }
+}
+
+/** As a slot adds the shards of a task. */
+function addShard(sums: Float32Array[], gradients: Float32Array, { kept, added, isKept }: ShardSum): void {
+  for (let index = kept - 1; index >= kept - added; index--)
+    for (let i = 0; i < gradients.length; i++) gradients[i] = sums[index]![i]! + gradients[i]!;
+  if (isKept) sums[kept - added] = gradients.slice();
 }
 
 /** One such slot. */
