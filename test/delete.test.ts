@@ -117,6 +117,26 @@ it.each([
   },
 );
 
+it('refuses jobs whose weights a sweep that runs chooses from', async () => {
+  const [one, other] = [await trained(), await trained()];
+  const weights = ({ id }: JobHandle) =>
+    join(filesOf(id), readdirSync(filesOf(id)).find((name) => name.startsWith('model'))!);
+  const sweep = await client.submitSweep({
+    ...{ ...job, training: { ...job.training, epochs: 2000 } },
+    search: {
+      trials: 2,
+      sampler: 'grid',
+      parameters: { init: { choices: [weights(one), weights(other)] } },
+    },
+  } as never);
+  await expect(other.delete()).rejects.toMatchObject({
+    code: 'JOB_STATE',
+    message: `sweep ${sweep.id} starts from the weights of job ${other.id} (\`init\`); delete it when that has ended`,
+  });
+  await sweep.cancel();
+  await other.delete();
+});
+
 it('trials stay while their sweep runs; afterwards the sweep says that its best has gone', async () => {
   const file: SweepFile = {
     ...job,

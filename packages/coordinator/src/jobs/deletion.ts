@@ -2,10 +2,6 @@
 import { realpath } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
-import type { Sweep } from '@kasane/protocol/internal/job/job-search';
-import type { JobSpec } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -16,6 +12,7 @@ import type { JobRecord } from '../store/job-record.ts';
 import type { JobStore } from '../store/store.ts';
 import { written } from './patience.ts';
 import type { Runs } from './runs.ts';
+import { startsOf } from './starts.ts';
 
 export interface DeletionOptions {
   readonly store: JobStore;
@@ -75,18 +72,9 @@ function requireEnded({ id, state }: JobRecord): void {
 
 /** What has yet to read its weights would fail. @throws KasaneError JOB_STATE */
 async function requireUnused(id: string, store: JobStore, stateDirectory: string): Promise<void> {
-  const { JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED } = JobState;
-  const jobs = store.open([JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED]).map((job) => ({
-    user: `job ${job.id}`,
-    init: (JSON.parse(job.spec) as JobSpec).init,
-  }));
-  const sweeps = store.sweeps.inState(SweepState.SWEEP_STATE_RUNNING).map((sweep) => ({
-    user: `sweep ${sweep.id}`,
-    init: ((JSON.parse(sweep.spec) as Sweep).base as { init?: unknown }).init,
-  }));
   const folder = (await placeOf(join(stateDirectory, JOBS, id))) + sep;
-  for (const { user, init } of [...jobs, ...sweeps]) {
-    if (typeof init !== 'string' || !(await placeOf(init)).startsWith(folder)) continue;
+  for (const { user, init } of startsOf(store)) {
+    if (!(await placeOf(init)).startsWith(folder)) continue;
     const right = 'delete it when that has ended';
     throw new KasaneError('JOB_STATE', `${user} starts from the weights of job ${id} (\`init\`); ${right}`);
   }

@@ -5,13 +5,6 @@ import { modelName } from '@kasane/protocol/internal/job/model-name';
 import { type ModelStore, nameOf } from '../store/model-store.ts';
 import type { JobStore } from '../store/store.ts';
 
-/** What trials of a sweep may start from. */
-export function initsOf({ base, search }: Sweep): readonly unknown[] {
-  const { init } = base as { readonly init?: unknown };
-  const chosen = search.parameters.init as { readonly choices?: readonly unknown[] } | undefined;
-  return [init, ...(chosen?.choices ?? [])];
-}
-
 type Models = Pick<JobStore, 'models'>;
 
 /**

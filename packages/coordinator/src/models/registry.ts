@@ -2,7 +2,6 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { Source } from '@kasane/protocol/gen/kasane/v1/jobs';
 import {
   type ModelRecord,
@@ -13,10 +12,7 @@ import {
   type ModelsSetAliasResponse,
   type ModelVersion,
 } from '@kasane/protocol/gen/kasane/v1/models';
-import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
-import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import { checkModelPart, requireModelName } from '@kasane/protocol/internal/job/model-name';
-import type { JobSpec } from '@kasane/protocol/job';
 import {
   JOBS_PAGE,
   MODEL_ALIASES,
@@ -27,6 +23,7 @@ import {
 import type { Logger } from 'pino';
 import type { JobManager } from '../jobs/manager.ts';
 import { written } from '../jobs/patience.ts';
+import { startsOf } from '../jobs/starts.ts';
 import { readWhole } from '../params/files.ts';
 import type { EventRecord } from '../store/event-record.ts';
 import type { JobRecord } from '../store/job-record.ts';
@@ -36,7 +33,6 @@ import { pageSize, placeOfToken, placeToken } from '../store/pages.ts';
 import type { JobStore } from '../store/store.ts';
 import type { DataIdentity } from '../submit/data-identity.ts';
 import { VERSION } from '../version.ts';
-import { initsOf } from './pinned.ts';
 
 /** Jobs with the weights that a model began with, in its record. */
 const PARENT_JOBS = 4;
@@ -270,23 +266,8 @@ export class Registry {
       throw refuse(
         `${full} is in use as ${model.name}:${alias}; let the alias point to another version (\`kasane model alias ${model.name}:VERSION ${alias}\`) or remove it (\`kasane model alias ${model.name}:${alias} --remove\`)`,
       );
-    const user = this.#userOf(full);
-    if (user !== undefined)
-      throw refuse(`${user} starts from ${full} (\`init\`); delete it when that has ended`);
-  }
-
-  /** What has not ended and starts from a version. */
-  #userOf(model: string): string | undefined {
-    const { store } = this.#options;
-    const { JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED } = JobState;
-    const job = store
-      .open([JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED])
-      .find(({ spec }) => (JSON.parse(spec) as JobSpec).init === model);
-    if (job) return `job ${job.id}`;
-    const sweep = store.sweeps
-      .inState(SweepState.SWEEP_STATE_RUNNING)
-      .find(({ spec }) => initsOf(JSON.parse(spec) as Sweep).includes(model));
-    return sweep && `sweep ${sweep.id}`;
+    const start = startsOf(this.#options.store).find(({ init }) => init === full);
+    if (start) throw refuse(`${start.user} starts from ${full} (\`init\`); delete it when that has ended`);
   }
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {

@@ -1,0 +1,33 @@
+/** What has not ended and starts from given weights (`init`): without them it could not begin, or not begin anew. */
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import type { Sweep } from '@kasane/protocol/internal/job/job-search';
+import type { JobSpec } from '@kasane/protocol/job';
+import type { JobStore } from '../store/store.ts';
+
+export interface Start {
+  /** `job ID` or `sweep ID`, for people. */
+  readonly user: string;
+  /** A file, or the name of a registered model. */
+  readonly init: string;
+}
+
+/** Every `init` of jobs that have not ended, and what trials of sweeps may start from; jobs first. */
+export function startsOf(store: Pick<JobStore, 'open' | 'sweeps'>): Start[] {
+  const { JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED } = JobState;
+  const jobs = store
+    .open([JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED])
+    .map(({ id, spec }) => ({ user: `job ${id}`, inits: [(JSON.parse(spec) as JobSpec).init] }));
+  const sweeps = store.sweeps
+    .inState(SweepState.SWEEP_STATE_RUNNING)
+    .map(({ id, spec }) => ({ user: `sweep ${id}`, inits: initsOf(JSON.parse(spec) as Sweep) }));
+  return [...jobs, ...sweeps].flatMap(({ user, inits }) =>
+    inits.flatMap((init) => (typeof init === 'string' ? [{ user, init }] : [])),
+  );
+}
+
+function initsOf({ base, search }: Sweep): readonly unknown[] {
+  const { init } = base as { readonly init?: unknown };
+  const chosen = search.parameters.init as { readonly choices?: readonly unknown[] } | undefined;
+  return [init, ...(chosen?.choices ?? [])];
+}
