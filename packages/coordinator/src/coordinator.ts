@@ -148,8 +148,7 @@ async function openState(
 async function sweepJobs(stateDirectory: string, store: JobStore, log: Logger): Promise<void> {
   for (const job of await finishDeletions(stateDirectory, (id) => store.get(id) !== undefined))
     log.info({ job }, `removed the files of ${job}, which has been deleted`);
-  const isKept = (digest: string) => store.models.versionsOf(digest).length > 0;
-  for (const digest of await settleModels(stateDirectory, isKept))
+  for (const digest of await settleModels(stateDirectory, (digest) => store.models.has(digest)))
     log.info(`removed the weights ${digest}, which no registered model has`);
   const leftIn = (folder: string) => sweepTemporaryFiles(join(stateDirectory, folder)).catch(() => 0); // it may not be there yet
   const left = (await leftIn(JOBS)) + (await leftIn(MODELS));

@@ -104,7 +104,7 @@ export class Registry {
     }).finish();
     await this.#changing(digest, 'registration', async () => {
       const isThere = await stat(store.models.path(digest)).then(
-        ({ size }) => size === bytes.length && store.models.versionsOf(digest).length > 0,
+        ({ size }) => size === bytes.length && store.models.has(digest),
         () => false,
       );
       if (!isThere) await keepModel(this.#directory, digest, record.model, bytes);
@@ -198,7 +198,7 @@ export class Registry {
       await this.#changing(digest, 'deletion', () => store.models.delete(found));
       log.info(`model ${full} deleted`);
       manager.touched(job);
-      return store.models.versionsOf(digest).length > 0 ? 0 : bytes;
+      return store.models.has(digest) ? 0 : bytes;
     });
   }
 
@@ -221,8 +221,7 @@ export class Registry {
       });
     } finally {
       // What the disk refuses now is done at the next start.
-      const isKept = store.models.versionsOf(digest).length > 0;
-      await settleModel(this.#directory, digest, isKept).catch(() => {});
+      await settleModel(this.#directory, digest, store.models.has(digest)).catch(() => {});
     }
   }
 

@@ -2,8 +2,9 @@
  * The files of registered models. The database decides which there are: a mark is made before a file comes or goes, so that what a
  * coordinator was at when it ended is put right by the next one. Files that nobody has marked are never touched.
  */
-import { link, open, readdir, rm } from 'node:fs/promises';
+import { link, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncFolder } from '@kasane/data/internal/files/whole-file';
 import { writeWhole } from '../params/files.ts';
 import { fileOfModel, MODELS } from './model-store.ts';
 import type { StatePlace } from './state-place.ts';
@@ -11,9 +12,9 @@ import type { StatePlace } from './state-place.ts';
 const MARK = '.changing';
 const markOf = (directory: string, digest: string) => join(directory, MODELS, digest + MARK);
 
-/** Files that are marked. @param names of what is there */
+/** Digests of files that are marked. @param names of what is there */
 export const markedModels = (names: readonly string[]): string[] =>
-  names.filter((name) => name.endsWith(MARK)).map((name) => `${name.slice(0, -MARK.length)}.safetensors`);
+  names.filter((name) => name.endsWith(MARK)).map((name) => name.slice(0, -MARK.length));
 
 /** Marks that a file comes or goes. */
 export async function markModel(place: Pick<StatePlace, 'folder'>, directory: string, digest: string) {
@@ -33,7 +34,7 @@ export async function settleModels(
   isKept: (digest: string) => boolean,
 ): Promise<readonly string[]> {
   const names = await readdir(join(directory, MODELS)).catch((): string[] => []); // nothing was ever registered
-  const marked = names.filter((name) => name.endsWith(MARK)).map((name) => name.slice(0, -MARK.length));
+  const marked = markedModels(names);
   for (const digest of marked) await settleModel(directory, digest, isKept(digest));
   return marked.filter((digest) => !isKept(digest));
 }
@@ -49,10 +50,5 @@ export async function keepModel(directory: string, digest: string, from: string,
     await writeWhole(path, bytes);
     return;
   }
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await syncFolder(dirname(path));
 }

@@ -64,6 +64,11 @@ export class ModelStore {
     return this.#byDigest.get(digest) ?? [];
   }
 
+  /** Whether a version has these weights. */
+  has(digest: string): boolean {
+    return this.versionsOf(digest).length > 0;
+  }
+
   #readByDigest(): ReadonlyMap<string, readonly string[]> {
     const found = new Map<string, string[]>();
     const rows = this.#db

@@ -18,7 +18,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { JOBS, markedDeleted } from './deleted-files.ts';
 import { SCHEMA_VERSION } from './migrations.ts';
 import { markedModels } from './model-files.ts';
-import { MODELS } from './model-store.ts';
+import { fileOfModel, MODELS } from './model-store.ts';
 import { DATABASE } from './state-database.ts';
 import { damaged, RESTORE, stateError, unusable, whyOf } from './state-errors.ts';
 import { ownerOf } from './state-lock.ts';
@@ -140,7 +140,8 @@ function filesThere(directory: string): string | undefined {
   const deleted = new Set(markedDeleted(directory));
   const jobs = list(JOBS).filter((job) => !deleted.has(job) && list(join(JOBS, job)).some(isWeights));
   if (jobs.length > 0) return `${JOBS}/ has files of ${jobsOf(jobs)}`;
-  const changing = new Set(markedModels(list(MODELS)));
-  const models = list(MODELS).filter((file) => isWeights(file) && !changing.has(file));
-  return models.length > 0 ? `${MODELS}/ has weights of registered models` : undefined;
+  const names = list(MODELS);
+  const changing = new Set(markedModels(names).map(fileOfModel));
+  const areKept = names.some((file) => isWeights(file) && !changing.has(join(MODELS, file)));
+  return areKept ? `${MODELS}/ has weights of registered models` : undefined;
 }

@@ -30,7 +30,12 @@ export async function writeWholeFile(path: string, bytes: Uint8Array, mode = 0o6
       Object.assign(error, { message: error.message.replaceAll(temporary, path), path });
     throw error;
   }
-  const folder = await open(dirname(path), 'r');
+  await syncFolder(dirname(path));
+}
+
+/** Makes the names in a folder survive a power cut. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
   try {
     await folder.sync();
   } finally {
