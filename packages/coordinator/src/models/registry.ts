@@ -1,7 +1,7 @@
 /** Registered models: weights of jobs under names that stay, with what they came of. */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { KasaneError } from '@kasane/protocol/errors';
 import { Source } from '@kasane/protocol/gen/kasane/v1/jobs';
 import {
   type ModelRecord,
@@ -30,6 +30,7 @@ import type { JobRecord } from '../store/job-record.ts';
 import { keepModel, markModel, settleModel } from '../store/model-files.ts';
 import { nameOf } from '../store/model-store.ts';
 import { pageSize, placeOfToken, placeToken } from '../store/pages.ts';
+import { requireInPlace } from '../store/state-errors.ts';
 import type { JobStore } from '../store/store.ts';
 import type { DataIdentity } from '../submit/data-identity.ts';
 import { VERSION } from '../version.ts';
@@ -92,10 +93,8 @@ export class Registry {
         'LIMIT',
         `${REGISTERED_MODELS} models are registered, which is the limit: delete some`,
       );
-    const file = await readWhole(record.model, record.digest);
-    if (!file.bytes) throw await this.#unreadable(file.why);
-    const { bytes } = file;
     const { digest } = record;
+    const bytes = await this.#read(record.model, digest);
     const model = { name, version, digest, bytes: bytes.length, job, registeredAt: Date.now(), description };
     const origin = ModelRecordMessage.encode({
       ...this.#origin(record),
@@ -206,9 +205,14 @@ export class Registry {
   async weights(model: string): Promise<Uint8Array> {
     const { models } = this.#options.store;
     const { digest } = models.require(model);
-    const file = await readWhole(models.path(digest), digest);
-    if (!file.bytes) throw await this.#unreadable(file.why);
-    return file.bytes;
+    return this.#read(models.path(digest), digest);
+  }
+
+  async #read(path: string, digest: string): Promise<Uint8Array> {
+    const file = await readWhole(path, digest);
+    if (file.bytes) return file.bytes;
+    await requireInPlace(this.#options.store.place);
+    throw new KasaneError('FILE_DAMAGED', file.why);
   }
 
   /** Marks the file, makes a change, and leaves the file as the database then has it. */
@@ -223,13 +227,6 @@ export class Registry {
       // What the disk refuses now is done at the next start.
       await settleModel(this.#directory, digest, store.models.has(digest)).catch(() => {});
     }
-  }
-
-  async #unreadable(why: string): Promise<KasaneError> {
-    const away = await this.#options.store.place.require().catch((cause: unknown) => cause);
-    return away === undefined
-      ? new KasaneError('FILE_DAMAGED', why)
-      : new KasaneError('STATE_UNUSABLE', messageOf(away), { cause: away });
   }
 
   /** @throws KasaneError MODEL_EXISTS */

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { fileSizeLimit } from '@kasane/tensor/internal/node/file-size-limit';
 import { meaningOf, type SystemCode, systemWords } from '@kasane/tensor/internal/node/system-errors';
+import type { StatePlace } from './state-place.ts';
 
 /** Primary result codes (https://sqlite.org/rescode.html); extended codes have them in their low byte. */
 export const SQLITE = {
@@ -117,6 +118,13 @@ function isFull(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** A file that cannot be read is not lost where the whole state directory is away. @throws KasaneError STATE_UNUSABLE */
+export async function requireInPlace(place: Pick<StatePlace, 'require'>): Promise<void> {
+  await place.require().catch((cause: unknown) => {
+    throw new KasaneError('STATE_UNUSABLE', messageOf(cause), { cause });
+  });
 }
 
 /** @param why a clause */

@@ -4,7 +4,7 @@ import { type DataParts, readSamples } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/files/access';
 import { inputReader, readTargets } from '@kasane/data/internal/normalize';
 import { placeOf } from '@kasane/data/open';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { KasaneError } from '@kasane/protocol/errors';
 import type {
   Checkpoint,
   GetConfusionResponse,
@@ -19,7 +19,7 @@ import { AVERAGE } from '@kasane/tensor/optim/updater';
 import { sizeOf } from '@kasane/tensor/shape';
 import { encodeModel, readCheckpoint, valuesOf } from '../params/checkpoint.ts';
 import type { JobRecord } from '../store/job-record.ts';
-import { stateError } from '../store/state-errors.ts';
+import { requireInPlace, stateError } from '../store/state-errors.ts';
 import type { JobStore } from '../store/store.ts';
 import { type Asker, CallerTurns } from './caller-turns.ts';
 import { checkIdentity } from './data-identity.ts';
@@ -90,7 +90,7 @@ export class Inspection {
     const weights = { parameters: floats(), state };
     const read = await readCheckpoint(found.path, found.digest, job, weights);
     if ('why' in read) {
-      await this.#require();
+      await requireInPlace(this.#store.place);
       throw new KasaneError('FILE_DAMAGED', read.why);
     }
     const data = await this.#data(record, job);
@@ -103,16 +103,9 @@ export class Inspection {
     try {
       return await readFile(path);
     } catch (error) {
-      await this.#require();
+      await requireInPlace(this.#store.place);
       throw stateError(error, path);
     }
-  }
-
-  /** Files that cannot be read are not lost where the whole state directory is away. @throws KasaneError STATE_UNUSABLE */
-  async #require(): Promise<void> {
-    await this.#store.place.require().catch((cause: unknown) => {
-      throw new KasaneError('STATE_UNUSABLE', messageOf(cause), { cause });
-    });
   }
 
   /** @throws KasaneError DATA_INVALID, LIMIT */
