@@ -81,6 +81,25 @@ it('sends parameters, steps, epochs, state, and the name of a registered model',
   await run(job.id, ({ tags }) => tags.get('kasane.models') === 'digits:1');
 });
 
+it('trials come from the file of their sweep', async () => {
+  const sweep = {
+    ...{ ...file, training: { ...file.training, epochs: 1 } },
+    search: { trials: 2, sampler: 'grid', parameters: { 'training.seed': { choices: [1, 2] } } },
+  };
+  const revision = 'c0ffee';
+  const { client: calls } = cluster;
+  const id = await calls.sweeps.submit(JSON.stringify(sweep), 0, {
+    ...{ file: 'sweeps/seeds.yaml', revision, dirty: false, kasane: '' },
+  });
+  calls.close();
+  await client.sweep(id).result();
+  for (const { job } of (await client.sweep(id).get()).trials)
+    expect(Object.fromEntries((await run(job, isFinished)).tags)).toMatchObject({
+      ...{ 'kasane.sweep': id, 'mlflow.source.name': 'sweeps/seeds.yaml' },
+      'mlflow.source.git.commit': revision,
+    });
+});
+
 it('a server that is away, or broken, costs nothing but time', async () => {
   const broken = [
     { status: 503, text: 'proxy' },

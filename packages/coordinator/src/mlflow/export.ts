@@ -3,14 +3,16 @@
  * was sent, so nothing is queued, and what MLflow does not take now is there later.
  */
 import { messageOf } from '@kasane/protocol/errors';
-import type { Event, Job, Source } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { EPOCHS_PAGE } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
 import type { JobManager } from '../jobs/manager.ts';
 import type { EventRecord } from '../store/event-record.ts';
+import type { JobRecord } from '../store/job-record.ts';
 import type { SentToMlflow } from '../store/mlflow-store.ts';
 import type { JobStore } from '../store/store.ts';
+import { sourceOf } from '../submit/source.ts';
 import {
   type Metric,
   MlflowApi,
@@ -170,25 +172,21 @@ export class MlflowExport {
   }
 
   /** Makes the run of a job, or finds the one that a coordinator made which was killed before it had noted that. */
-  async #begin(
-    job: Job,
-    { spec, source }: { spec: string; source: string },
-    experiment: string,
-  ): Promise<SentToMlflow> {
-    const from = source === '' ? undefined : (JSON.parse(source) as Source);
+  async #begin(job: Job, record: JobRecord, experiment: string): Promise<SentToMlflow> {
+    const { store } = this.#options;
     const tag = { key: JOB_TAG, value: job.id };
     const run =
       (await this.#api.runWith(experiment, tag)) ??
       (await this.#api.createRun(experiment, {
         name: job.id,
         startTime: job.submittedAt,
-        tags: tagsOf(job, from),
+        tags: tagsOf(job, sourceOf(record, store)),
       }));
-    const params = paramsOf(spec);
+    const params = paramsOf(record.spec);
     for (let at = 0; at < params.length; at += MOST_PARAMS)
       await this.#api.log(run, { params: params.slice(at, at + MOST_PARAMS) });
     const begun = { job: job.id, run, step: 0, epoch: 0, status: '', models: '', isOver: false };
-    await this.#options.store.mlflow.set(this.#server, begun);
+    await store.mlflow.set(this.#server, begun);
     return begun;
   }
 

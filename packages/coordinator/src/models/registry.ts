@@ -2,7 +2,6 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { KasaneError } from '@kasane/protocol/errors';
-import { Source } from '@kasane/protocol/gen/kasane/v1/jobs';
 import {
   type ModelRecord,
   ModelRecord as ModelRecordMessage,
@@ -33,6 +32,7 @@ import { pageSize, placeOfToken, placeToken } from '../store/pages.ts';
 import { requireInPlace } from '../store/state-errors.ts';
 import type { JobStore } from '../store/store.ts';
 import type { DataIdentity } from '../submit/data-identity.ts';
+import { sourceOf } from '../submit/source.ts';
 import { VERSION } from '../version.ts';
 
 /** Jobs with the weights that a model began with, in its record. */
@@ -117,14 +117,14 @@ export class Registry {
   }
 
   /** What a job's weights came of. */
-  #origin({ init, source, data, trainedBy, id, sweep }: JobRecord): Omit<ModelRecord, 'job'> {
+  #origin(record: JobRecord): Omit<ModelRecord, 'job'> {
     const { store, manager } = this.#options;
+    const { init, data, trainedBy, id } = record;
     const confusion = manager.confusion(id);
-    const of = source || (sweep === '' ? '' : (store.sweeps.get(sweep)?.source ?? ''));
     const { digest = '', train = 0, test = 0 } = data === '' ? {} : (JSON.parse(data) as DataIdentity);
     return {
       confusion: confusion.epoch > 0 ? confusion : undefined,
-      source: of === '' ? undefined : Source.fromPartial(JSON.parse(of) as Source),
+      source: sourceOf(record, store),
       data: digest === '' ? undefined : { digest, trainingSamples: train, testSamples: test },
       parentDigest: init,
       parents: [...store.models.versionsOf(init), ...store.jobsOf(init, PARENT_JOBS)],

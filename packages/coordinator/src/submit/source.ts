@@ -1,6 +1,8 @@
 /** Where a job file comes from, as a client says it: kept with the job, and not checked. */
-import type { Source } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { Source } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { SOURCE_FILE, SOURCE_TEXT } from '@kasane/protocol/limits';
+import type { JobRecord } from '../store/job-record.ts';
+import type { JobStore } from '../store/store.ts';
 
 /** What is kept, JSON; empty where nothing was said. */
 export function keptSource(source: Source | undefined): string {
@@ -13,4 +15,13 @@ export function keptSource(source: Source | undefined): string {
     kasane: kasane.slice(0, SOURCE_TEXT),
   };
   return JSON.stringify(kept);
+}
+
+/** Where a job's file came from, or its sweep's if it is a trial; undefined where nobody said. */
+export function sourceOf(
+  { source, sweep }: Pick<JobRecord, 'source' | 'sweep'>,
+  { sweeps }: Pick<JobStore, 'sweeps'>,
+): Source | undefined {
+  const kept = source || (sweep === '' ? undefined : sweeps.get(sweep)?.source);
+  return kept ? Source.fromPartial(JSON.parse(kept) as Source) : undefined;
 }
