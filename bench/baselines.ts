@@ -13,7 +13,7 @@ import { jobOf } from '@kasane/cli/internal/files/read-job';
 import { type Dataset, readSamples } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
-import { componentsError, type Rows } from './principal-components.ts';
+import { componentsError, type Rows } from './support/principal-components.ts';
 
 interface Part {
   readonly inputs: Int32Array | Float32Array;
