@@ -1,11 +1,13 @@
 /** `kasane dashboard`, and how other commands bring the page along. */
+
 import { spawn } from 'node:child_process';
 import { type Dashboard, type DashboardOptions, startDashboard } from '@kasane/dashboard/server';
-import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
+import type { ClientOptions } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { readServerTls } from '@kasane/protocol/internal/security/tls';
 import { out } from '../../output/say.ts';
 import { stopAsked } from '../../process/stop.ts';
+import { withClient } from '../../process/with-client.ts';
 
 export interface DashboardCommand extends ClientOptions {
   readonly host: string;
@@ -19,8 +21,7 @@ export interface DashboardCommand extends ClientOptions {
 
 export async function dashboard(options: DashboardCommand): Promise<void> {
   // Whoever is wrong about the coordinator or its token hears it here, not on an empty page.
-  const client = new CoordinatorClient(options);
-  await client.list(1).finally(() => client.close());
+  await withClient(options, (client) => client.list(1));
   const { pageTlsCert: tlsCert, pageTlsKey: tlsKey, pageTlsCa: tlsCa } = options;
   const running = await startDashboard({ ...options, tls: readServerTls({ tlsCert, tlsKey, tlsCa }) });
   const { url } = running;

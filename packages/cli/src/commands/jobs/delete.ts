@@ -1,10 +1,11 @@
 /** `kasane delete`: jobs that have ended go for good, after a question. */
+
 import type { ClientOptions } from '@kasane/protocol/client';
-import { CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { err, out } from '../../output/say.ts';
 import { isSure } from '../../process/is-sure.ts';
+import { withClient } from '../../process/with-client.ts';
 import { count } from '../../render/count.ts';
 
 interface DeleteOptions extends ClientOptions {
@@ -17,8 +18,7 @@ interface DeleteOptions extends ClientOptions {
 export async function deleteJobs(ids: readonly string[], options: DeleteOptions): Promise<void> {
   if (!options.yes && !process.stdin.isTTY)
     throw new KasaneError('USAGE', 'kasane delete asks first, and there is no terminal: add --yes');
-  const client = new CoordinatorClient(options);
-  try {
+  await withClient(options, async (client) => {
     const jobs = [];
     for (const id of new Set(ids)) jobs.push(await client.get(id));
     if (!options.yes && !(await isSureOf(jobs.map(({ id }) => id)))) {
@@ -32,9 +32,7 @@ export async function deleteJobs(ids: readonly string[], options: DeleteOptions)
       const line = `${id} deleted (${(bytes / 2 ** 20).toFixed(1)} MiB)`;
       out.lines(options.json ? JSON.stringify({ job: id, bytes }) : line);
     }
-  } finally {
-    client.close();
-  }
+  });
 }
 
 function isSureOf(ids: readonly string[]): Promise<boolean> {

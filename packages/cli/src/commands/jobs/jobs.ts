@@ -1,28 +1,17 @@
 /** The commands that ask a running coordinator about its jobs and workers. */
 
-import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
+import { type ClientOptions, type CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { jobRecord } from '@kasane/protocol/internal/job/job-record';
 import type { GivenOptions } from '../../files/read-job.ts';
 import { err, out } from '../../output/say.ts';
+import { withClient } from '../../process/with-client.ts';
 import { count } from '../../render/count.ts';
 import { formatMetric, jobTable, metricName } from '../../render/job.ts';
 import { sweepRecord } from '../../render/sweep.ts';
 import { moment, table } from '../../render/table.ts';
 import { workerCells, workerHead } from '../../render/worker.ts';
-
-async function withClient<T>(
-  options: ClientOptions,
-  body: (client: CoordinatorClient) => Promise<T>,
-): Promise<T> {
-  const client = new CoordinatorClient(options);
-  try {
-    return await body(client);
-  } finally {
-    client.close();
-  }
-}
 
 const print = (...lines: readonly string[]) => out.lines(...lines);
 

@@ -1,10 +1,11 @@
 /** `kasane logs`: what has happened to a job, a line an event, as the coordinator has recorded it. */
 
-import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
+import { type ClientOptions, requireSuccess } from '@kasane/protocol/client';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { readArgs } from '@kasane/protocol/internal/events/forms';
 import { type ReasonRecord, reasonRecord } from '@kasane/protocol/internal/job/job-record';
 import { out } from '../../output/say.ts';
+import { withClient } from '../../process/with-client.ts';
 import { moment } from '../../render/table.ts';
 
 /** What `--json` prints of an event. */
@@ -47,15 +48,12 @@ export async function logs(id: string, options: LogsOptions): Promise<void> {
     const record = eventRecord(event);
     out.lines(options.json ? JSON.stringify(record) : eventLine(record));
   };
-  const client = new CoordinatorClient(options);
-  try {
+  await withClient(options, async (client) => {
     if (!options.follow) {
       for (const event of await client.events(id)) say(event);
       return;
     }
     for await (const event of client.watchEvents(id)) say(event);
     requireSuccess(await client.get(id));
-  } finally {
-    client.close();
-  }
+  });
 }

@@ -1,25 +1,14 @@
 /** `kasane model`: registered models of a coordinator. */
-import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
+import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import { err, out } from '../../output/say.ts';
 import { isSure } from '../../process/is-sure.ts';
+import { withClient } from '../../process/with-client.ts';
 import { count } from '../../render/count.ts';
 import { detailLines, detailRecord, modelTable, nameOf, versionRecord } from '../../render/model.ts';
 
 interface Options extends ClientOptions {
   readonly json?: boolean;
-}
-
-async function withClient<T>(
-  options: ClientOptions,
-  body: (client: CoordinatorClient) => Promise<T>,
-): Promise<T> {
-  const client = new CoordinatorClient(options);
-  try {
-    return await body(client);
-  } finally {
-    client.close();
-  }
 }
 
 const print = ({ json }: Options, record: object, ...lines: readonly string[]) =>

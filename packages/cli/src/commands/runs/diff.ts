@@ -1,8 +1,10 @@
 /** `kasane runs diff`: in what two jobs differ. */
-import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
+
+import type { ClientOptions } from '@kasane/protocol/client';
 import { differingPaths, RESULTS } from '@kasane/protocol/internal/job/job-diff';
 import { columnValue, type Run, runOf } from '@kasane/protocol/internal/job/runs';
 import { out } from '../../output/say.ts';
+import { withClient } from '../../process/with-client.ts';
 import { table } from '../../render/table.ts';
 import { cellOf } from './columns.ts';
 
@@ -10,10 +12,9 @@ export async function diff(
   ids: readonly [string, string],
   { json, ...options }: ClientOptions & { readonly json?: boolean },
 ): Promise<void> {
-  const client = new CoordinatorClient(options);
-  const pair = await Promise.all(
-    ids.map(async (id) => runOf(await client.get(id), await client.spec(id))),
-  ).finally(() => client.close());
+  const pair = await withClient(options, (client) =>
+    Promise.all(ids.map(async (id) => runOf(await client.get(id), await client.spec(id)))),
+  );
   const file = differingPaths(pair.map((run) => run.file));
   const results = differingPaths(pair.map(({ record }) => record)).filter((key) =>
     RESULTS.includes(key.split('.')[0]!),

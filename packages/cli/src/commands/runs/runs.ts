@@ -1,10 +1,12 @@
 /** `kasane runs`: a table of jobs with any of their settings and results. */
-import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
+
+import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import { ModelCosts } from '@kasane/protocol/internal/job/model-cost';
 import { inOrder, parseCondition, type RefuseCondition } from '@kasane/protocol/internal/job/run-conditions';
 import { columnValue, type Run, runOf, usualColumns } from '@kasane/protocol/internal/job/runs';
 import { err, out } from '../../output/say.ts';
+import { withClient } from '../../process/with-client.ts';
 import { count } from '../../render/count.ts';
 import { csvLine } from '../../render/csv.ts';
 import { table } from '../../render/table.ts';
@@ -23,10 +25,9 @@ interface Options extends ClientOptions {
 
 export async function runs(options: Options): Promise<void> {
   const { sweep = '', columns: chosen, csv, json } = options;
-  const client = new CoordinatorClient(options);
-  const jobs = await client
-    .list(Number.POSITIVE_INFINITY, { sweep, withSpecs: true })
-    .finally(() => client.close());
+  const jobs = await withClient(options, (client) =>
+    client.list(Number.POSITIVE_INFINITY, { sweep, withSpecs: true }),
+  );
   const costs = new ModelCosts();
   const all = jobs.map((job) => runOf(job, job.spec, costs));
   for (const column of chosen ?? []) requireColumn(all, column, '--columns');

@@ -1,8 +1,9 @@
 /** `kasane status`: a cluster at one glance. */
 
-import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
+import type { ClientOptions } from '@kasane/protocol/client';
 import { jobRecord } from '@kasane/protocol/internal/job/job-record';
 import { out } from '../../output/say.ts';
+import { withClient } from '../../process/with-client.ts';
 import { count } from '../../render/count.ts';
 import { jobTable } from '../../render/job.ts';
 
@@ -11,8 +12,9 @@ const RECENT = 5;
 const active = new Set(['queued', 'running', 'paused']);
 
 export async function status(options: ClientOptions & { readonly json?: boolean }): Promise<void> {
-  const client = new CoordinatorClient(options);
-  const [cluster, jobs] = await Promise.all([client.status(), client.list()]).finally(() => client.close());
+  const [cluster, jobs] = await withClient(options, (client) =>
+    Promise.all([client.status(), client.list()]),
+  );
   const { version, uptimeMs, workers } = cluster;
   const open = jobs.filter((job) => active.has(jobRecord(job).state));
   const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);

@@ -1,12 +1,14 @@
 /** `kasane sweep --coordinator`: a sweep on a cluster that is there. */
+
 import { writeFileSync } from 'node:fs';
-import { type ClientOptions, CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client';
+import { type ClientOptions, requireSweepSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import { sourceOf } from '../../files/job-source.ts';
 import { placeWeights, weightsPlace, whyUnwritable } from '../../files/output-file.ts';
 import { textOfSweep } from '../../files/read-sweep.ts';
 import { err, out } from '../../output/say.ts';
+import { withClient } from '../../process/with-client.ts';
 import { followSweep } from './follow-sweep.ts';
 import { report } from './report.ts';
 
@@ -26,8 +28,7 @@ export function requireLocal({ priority, detach }: Pick<RemoteOptions, 'priority
 /** @param file that the sweep is of */
 export async function remoteSweep(file: string, sweep: Sweep, options: RemoteOptions): Promise<void> {
   const place = options.detach ? undefined : weightsPlace(sweep.name, options.out);
-  const client = new CoordinatorClient(options);
-  try {
+  await withClient(options, async (client) => {
     const note = (text: string) => void err.lines(`Note: ${text}`);
     const source = await sourceOf(file);
     const id = await client.sweeps.submit(textOfSweep(sweep), options.priority, source, note);
@@ -43,9 +44,7 @@ export async function remoteSweep(file: string, sweep: Sweep, options: RemoteOpt
     const { job } = ended.sweep.best!;
     const [winner, weights] = [await client.get(job), await client.model(job)];
     report(sweep, ended, winner, written(weights, { ...place, say }, job), options.json === true);
-  } finally {
-    client.close();
-  }
+  });
 }
 
 /** @returns where the weights are @throws KasaneError CANNOT_WRITE */

@@ -1,7 +1,9 @@
 /** `kasane sweeps`: the sweeps of a coordinator, or one of them with its trials. */
-import { type ClientOptions, CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client';
+
+import { type ClientOptions, type CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client';
 import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { err, out } from '../../output/say.ts';
+import { withClient } from '../../process/with-client.ts';
 import { rankingRecord, sweepRecord, sweepTable, trialTable } from '../../render/sweep.ts';
 import { followSweep } from './follow-sweep.ts';
 
@@ -14,13 +16,10 @@ interface Options extends ClientOptions {
 }
 
 export async function sweeps(id: string | undefined, options: Options): Promise<void> {
-  const client = new CoordinatorClient(options);
-  try {
+  await withClient(options, async (client) => {
     if (id === undefined) await list(client, options);
     else await show(client, id, options);
-  } finally {
-    client.close();
-  }
+  });
 }
 
 async function list(client: CoordinatorClient, { json }: Options): Promise<void> {

@@ -1,13 +1,14 @@
 /** `kasane top`: the cluster, live; on a terminal a screen with keys, elsewhere a line an event. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
+import type { ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { eventKind } from '@kasane/protocol/internal/events/events';
 import { reasonRecord } from '@kasane/protocol/internal/job/job-record';
 import { err, out } from '../../output/say.ts';
 import { isScreen } from '../../output/terminal.ts';
 import { stopAsked } from '../../process/stop.ts';
+import { withClient } from '../../process/with-client.ts';
 import { count } from '../../render/count.ts';
 import { eventLine, eventRecord, type RecordedEvent } from '../logs/logs.ts';
 import { Feed, type Snapshot } from './feed.ts';
@@ -57,8 +58,7 @@ export function ofOpenJobs(events: readonly Event[]): Event[] {
 }
 
 export async function top(options: ClientOptions & { readonly json?: boolean }): Promise<void> {
-  const client = new CoordinatorClient(options);
-  try {
+  await withClient(options, async (client) => {
     // Whoever is wrong about the coordinator or its token hears it here.
     await client.list(1);
     if (isScreen(process.stdout) && process.stdin.isTTY && !options.json) {
@@ -66,9 +66,7 @@ export async function top(options: ClientOptions & { readonly json?: boolean }):
       const { coordinator } = options;
       await showTop({ client, coordinator, stdin: process.stdin, stdout: process.stdout });
     } else await printEvents(client, options.json === true);
-  } finally {
-    client.close();
-  }
+  });
 }
 
 /** Prints what happens until a signal comes. */
