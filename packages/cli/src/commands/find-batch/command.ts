@@ -34,9 +34,7 @@ export function addFindBatch(): void {
       const job = await (await import('./batch-job.ts')).batchJob(jobOrPreset, options);
       const { withWorkers } = await import('../train/worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
-      (await import('../../process/open-files.ts')).requireOpenFiles(workers);
-      (await import('../../process/address-space.ts')).requireAddressSpace();
-      (await import('../../process/file-size.ts')).requireFileSize();
+      (await import('../../process/require-limits.ts')).requireLimits(workers);
       await withWorkers(workers, { slots, backend, gpuStorage, logLevel }, async (forked) =>
         (await import('./find-batch.ts')).findBatch(job, options, forked),
       );

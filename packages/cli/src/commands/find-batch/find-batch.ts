@@ -1,23 +1,19 @@
 /** `kasane find-batch` on a cluster of this machine: batches of growing size, as far as they fit and as long as they are faster. */
-import { CoordinatorClient } from '@kasane/protocol/client';
+import type { CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { CheckResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import { hasEnded } from '@kasane/protocol/job-state';
-import { makeLog } from '../../output/log.ts';
-import { err, out } from '../../output/say.ts';
+import { out } from '../../output/say.ts';
 import { table } from '../../render/table.ts';
-import { EmbeddedCluster, guarded } from '../train/cluster.ts';
+import { type MeasuringOptions, onMeasuringCluster } from '../train/measuring-cluster.ts';
 import type { TrainOptions } from '../train/train.ts';
 import type { ForkedWorker } from '../train/worker-processes.ts';
 import { leastBatch, type Sizes, withBatch } from './batch-job.ts';
 import { FEWEST_STEPS, fastest, hasStopped, type Measured, speedOf, suggested } from './sizes.ts';
 
-type Options = Sizes &
-  Pick<TrainOptions, 'workers' | 'slots' | 'backend' | 'gpuStorage' | 'redis' | 'json' | 'logLevel'>;
+type Options = Sizes & MeasuringOptions & Pick<TrainOptions, 'json'>;
 
-/** Points that the coordinator keeps: of every step. */
-const KEPT_POINTS = 100_000;
 /** Steps of a size at most: of small ones there are many in a second. */
 const MOST_STEPS = 2_000;
 
@@ -32,28 +28,8 @@ interface Found {
 
 /** @param forked workers with these options that wait for a coordinator */
 export async function findBatch(job: Job, options: Options, forked: readonly ForkedWorker[]): Promise<void> {
-  const say = (line: string) => void err.lines(line);
-  const cluster = new EmbeddedCluster({
-    ...{ workers: options.workers, slots: options.slots },
-    ...{ backend: options.backend, gpuStorage: options.gpuStorage },
-    redisUrl: options.redis ?? process.env.REDIS_URL,
-    forked,
-    limits: { metricPoints: KEPT_POINTS, metricIntervalMs: 0 },
-    log: makeLog(options.logLevel, 'text'),
-    say,
-  });
-  const found = await guarded(
-    async () => {
-      const { address } = await cluster.start();
-      const client = new CoordinatorClient({ coordinator: address });
-      try {
-        return await Promise.race([measureAll(client, job, options, say), cluster.failed]);
-      } finally {
-        client.close();
-      }
-    },
-    () => cluster.close(),
-    'test',
+  const found = await onMeasuringCluster(options, forked, (client, say) =>
+    measureAll(client, job, options, say),
   );
   report(job, options, found);
 }

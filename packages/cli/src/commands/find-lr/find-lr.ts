@@ -1,26 +1,19 @@
 /** `kasane find-lr` on a cluster of this machine: a short training whose learning rate rises, and what its losses say. */
-import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
+import { type CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
-import { makeLog } from '../../output/log.ts';
-import { err, out } from '../../output/say.ts';
+import { out } from '../../output/say.ts';
 import { curve } from '../../render/braille.ts';
-import { EmbeddedCluster, guarded } from '../train/cluster.ts';
+import { type MeasuringOptions, onMeasuringCluster } from '../train/measuring-cluster.ts';
 import type { TrainOptions } from '../train/train.ts';
 import type { ForkedWorker } from '../train/worker-processes.ts';
 import { lasting, type Range } from './range-job.ts';
 import { type Point, type RangeTest, rangeTest } from './range-test.ts';
 
-type Options = Range &
-  Pick<
-    TrainOptions,
-    'workers' | 'slots' | 'threads' | 'backend' | 'gpuStorage' | 'redis' | 'json' | 'logLevel'
-  >;
+type Options = Range & MeasuringOptions & Pick<TrainOptions, 'json'>;
 
-/** Points that the coordinator keeps: of every step, also of those that are done before it is told to stop. */
-const KEPT_POINTS = 100_000;
 /** Fewer steps say nothing. */
 const FEWEST = 10;
 /** Characters of the plot, and its lines. */
@@ -28,28 +21,8 @@ const [WIDTH, HEIGHT] = [72, 12];
 
 /** @param forked workers with these options that wait for a coordinator */
 export async function findLr(job: Job, options: Options, forked: readonly ForkedWorker[]): Promise<void> {
-  const say = (line: string) => void err.lines(line);
-  const cluster = new EmbeddedCluster({
-    ...{ workers: options.workers, slots: options.slots, threads: options.threads },
-    ...{ backend: options.backend, gpuStorage: options.gpuStorage },
-    redisUrl: options.redis ?? process.env.REDIS_URL,
-    forked,
-    limits: { metricPoints: KEPT_POINTS, metricIntervalMs: 0 },
-    log: makeLog(options.logLevel, 'text'),
-    say,
-  });
-  const measured = await guarded(
-    async () => {
-      const { address } = await cluster.start();
-      const client = new CoordinatorClient({ coordinator: address });
-      try {
-        return await Promise.race([measure(client, job, options, say), cluster.failed]);
-      } finally {
-        client.close();
-      }
-    },
-    () => cluster.close(),
-    'test',
+  const measured = await onMeasuringCluster(options, forked, (client, say) =>
+    measure(client, job, options, say),
   );
   report(job, options, measured);
 }

@@ -68,9 +68,7 @@ export function addSweep(): void {
       const { withWorkers } = await import('../train/worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
       const threads = options.threads ?? threadsEach(workers * slots);
-      (await import('../../process/open-files.ts')).requireOpenFiles(workers);
-      (await import('../../process/address-space.ts')).requireAddressSpace();
-      (await import('../../process/file-size.ts')).requireFileSize();
+      (await import('../../process/require-limits.ts')).requireLimits(workers);
       await withWorkers(workers, { slots, threads, backend, gpuStorage, logLevel }, async (forked) =>
         (await import('./sweep.ts')).sweepHere(sweep, place, { ...options, threads }, forked),
       );

@@ -55,9 +55,7 @@ export function addTrain(): void {
       const { withWorkers } = await import('./worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
       const threads = options.threads ?? threadsEach(workers * slots);
-      (await import('../../process/open-files.ts')).requireOpenFiles(workers);
-      (await import('../../process/address-space.ts')).requireAddressSpace();
-      (await import('../../process/file-size.ts')).requireFileSize();
+      (await import('../../process/require-limits.ts')).requireLimits(workers);
       // A profile is written to a file of the cluster, which forks its workers itself, then.
       const first = options.profile === undefined ? workers : 0;
       await withWorkers(first, { slots, threads, backend, gpuStorage, logLevel }, async (forked) =>
