@@ -1,7 +1,6 @@
 /** The steps of a plan as code for several threads: which kernels are cut, and along what. */
 import { FunctionBuilder } from '../../assembler.ts';
 import { dropoutMaskOp } from '../../ops/dropout-mask.ts';
-import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
 import { foldOp } from '../../ops/window.ts';
@@ -11,19 +10,17 @@ import type { KernelStep, LoopStep } from '../../plan/merge.ts';
 import type { Operand } from '../../plan/plan.ts';
 import { sizeOf } from '../../shape.ts';
 import { type Address, ownAddress } from './address.ts';
-import { convolutionKernel, isConvolution, isWorthCutting } from './convolution.ts';
+import { isConvolution, isWorthCutting } from './convolution.ts';
 import { bestCut, type Cut, cutOf, emitParts, ofPart, type Team, threadsForElements } from './cut.ts';
 import { foldKernel } from './emit-assemble.ts';
-import { buildBlock, cutBlock } from './emit-blocks.ts';
+import { cutBlock } from './emit-blocks.ts';
 import { dropoutMask } from './emit-dropout.ts';
 import { argmax, argmaxEquals, oneHot } from './emit-index.ts';
-import type { KernelContext } from './emit-kernels.ts';
+import { buildStep, gemmOf, type KernelContext } from './emit-kernels.ts';
 import { emitPointwise } from './emit-loops.ts';
 import { maxReduction } from './emit-reduce.ts';
-import { scatterAddKernel } from './emit-scatter.ts';
 import { sumReduction } from './emit-sum.ts';
-import { buildGemm } from './gemm.ts';
-import { emitProducts, productsWorkspaceBytes } from './products.ts';
+import { emitProducts, productsOf } from './products.ts';
 import { cutProducts } from './products-cut.ts';
 import { type ReducedAxes, reducedAxes } from './reduced-axes.ts';
 
@@ -33,16 +30,11 @@ export interface TeamContext extends KernelContext {
 
 /** A function that all threads run for one step of a plan; undefined where one thread computes it alone. */
 export function buildCutStep(step: BlockedStep, context: TeamContext): FunctionBuilder | undefined {
-  const { threads } = context.team;
-  if (step.kind === 'block') return cutBlock(step, threads) && buildBlock(step, context);
+  const { team } = context;
+  if (step.kind === 'block') return cutBlock(step, team.threads) && buildStep(step, context);
   if (step.kind === 'loop') return buildLoop(step, context);
   const { output } = step;
-  if (isConvolution(output)) {
-    if (!isWorthCutting(output, context.team)) return undefined;
-    const { gemm, workspace } = context;
-    const own = { ...context, kernel: gemm, workspace: workspace(output) };
-    return convolutionKernel(output, step.inputs.map(context.place), context.place(output), own);
-  }
+  if (isConvolution(output)) return isWorthCutting(output, team) ? buildStep(step, context) : undefined;
   const build = Object.hasOwn(builders, output.op) ? builders[output.op] : undefined;
   return build?.(step, context);
 }
@@ -94,11 +86,12 @@ const isLarge = (team: Team, elements: number) => threadsForElements(team, eleme
 type Build = (step: KernelStep, context: TeamContext) => FunctionBuilder | undefined;
 
 const builders: Readonly<Record<string, Build>> = {
-  matmul: ({ output, inputs: [a, b] }, { place, team, gemm, scratch, workspace, shared }) => {
-    const products = { ...matmulSizes(output), ...attributesOf(matmulOp, output) };
-    const found = cutProducts(products, team, gemm);
+  matmul: ({ output, inputs: [a, b] }, context) => {
+    const { place, team, scratch, workspace } = context;
+    const products = productsOf(output);
+    const found = cutProducts(products, team, context.gemm);
     if (!found) return undefined;
-    const { along, cut } = found;
+    const { along, cut, workspaceBytes } = found;
     const { m, n, k, batch, transposeA, transposeB } = products;
     const bytes = {
       batch: [m * k, k * n, m * n],
@@ -106,20 +99,16 @@ const builders: Readonly<Record<string, Build>> = {
       columns: [0, transposeB ? k : 1, 1],
     }[along];
     const f = new FunctionBuilder();
-    const each = along === 'rows' ? cut.each : m;
-    const apart = productsWorkspaceBytes(products, each);
     const [left, right, to] = [place(a!), place(b!), place(output)].map((at, i) =>
       ofPart(f, cut, at, 4 * bytes[i]!),
     ) as [Address, Address, Address];
     const places = {
       ...{ a: left, b: right, c: to },
       scratch: ownAddress(f, scratch),
-      workspace: ownAddress(f, { at: workspace(output), apart }),
+      workspace: ownAddress(f, { at: workspace(output), apart: workspaceBytes }),
     };
     emitParts(f, cut, team.threads, (count) => {
-      const made = (product: Parameters<typeof buildGemm>[0]) =>
-        shared(`matmul ${JSON.stringify(product)}`, () => buildGemm(product, gemm));
-      emitProducts(f, products, places, made, { batch, rows: m, columns: n, [along]: count });
+      emitProducts(f, products, places, gemmOf(context), { batch, rows: m, columns: n, [along]: count });
     });
     return f;
   },
@@ -137,16 +126,8 @@ const builders: Readonly<Record<string, Build>> = {
     );
   },
 
-  scatterAdd: ({ output, inputs: [values, indices] }, { place, scratch, workspace, team }) =>
-    isLarge(team, sizeOf(output.shape))
-      ? scatterAddKernel(
-          output,
-          [place(values!), place(indices!), place(output)],
-          scratch,
-          workspace(output),
-          team,
-        )
-      : undefined,
+  scatterAdd: (step, context) =>
+    isLarge(context.team, sizeOf(step.output.shape)) ? buildStep(step, context) : undefined,
   fold: ({ output, inputs: [x] }, { place, team }) =>
     isLarge(team, sizeOf(x!.shape)) && attributesOf(foldOp, output).axis > 0
       ? byRows(output.shape[0]!, team, (f, count, cut) => {

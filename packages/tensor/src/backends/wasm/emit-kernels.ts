@@ -3,7 +3,6 @@
 import { FunctionBuilder } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import type { KernelOpName, ViewOpName } from '../../ops/index.ts';
-import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
 import type { BlockedStep, BlockStep } from '../../plan/blocks.ts';
@@ -27,8 +26,8 @@ import { maxReduction } from './emit-reduce.ts';
 import { scatterAddKernel, scatterAddWorkspaceBytes } from './emit-scatter.ts';
 import { sumReduction } from './emit-sum.ts';
 import { waitingScratchBytes } from './emit-waiting.ts';
-import { buildGemm, gemmScratchBytes, type KernelName } from './gemm.ts';
-import { emitProducts, productsWorkspaceBytes } from './products.ts';
+import { buildGemm, type GemmBlock, gemmScratchBytes, type KernelName } from './gemm.ts';
+import { emitProducts, productsOf, productsWorkspaceBytes } from './products.ts';
 import { cutProducts } from './products-cut.ts';
 
 export interface KernelContext {
@@ -59,12 +58,9 @@ export const scratchBytes = (kernel: KernelName): number =>
 export function workspaceBytes({ kind, output }: BlockedStep, kernel: KernelName, sharing = alone): number {
   if (kind !== 'kernel') return 0;
   if (output.op === 'matmul') {
-    const products = { ...matmulSizes(output), ...attributesOf(matmulOp, output) };
+    const products = productsOf(output);
     const cut = cutProducts(products, sharing, kernel);
-    if (!cut) return productsWorkspaceBytes(products);
-    return (
-      sharing.threads * productsWorkspaceBytes(products, cut.along === 'rows' ? cut.cut.each : products.m)
-    );
+    return cut ? sharing.threads * cut.workspaceBytes : productsWorkspaceBytes(products);
   }
   if (output.op === 'scatterAdd') return scatterAddWorkspaceBytes(output);
   return convolutionWorkspaceBytes(output, kernel, sharing);
@@ -100,6 +96,12 @@ type Emit = (
   context: KernelContext,
 ) => FunctionBuilder;
 
+/** The function of each block of a product: one for all steps that have the same. */
+export const gemmOf =
+  ({ shared, gemm }: KernelContext) =>
+  (block: GemmBlock): number =>
+    shared(`matmul ${JSON.stringify(block)}`, () => buildGemm(block, gemm));
+
 const convolution: Emit = (node, inputs, output, context) =>
   convolutionKernel(node, inputs, output, {
     ...context,
@@ -109,13 +111,11 @@ const convolution: Emit = (node, inputs, output, context) =>
 
 /** Views are pointwise steps with other strides. */
 const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
-  matmul: (node, [a, b], c, { scratch, gemm, shared, workspace }) => {
-    const products = { ...matmulSizes(node), ...attributesOf(matmulOp, node) };
+  matmul: (node, [a, b], c, context) => {
+    const { scratch, workspace } = context;
     const f = new FunctionBuilder();
     const places = { a: a!, b: b!, c, scratch: ownAddress(f, scratch), workspace: workspace(node) };
-    return emitProducts(f, products, places, (product) =>
-      shared(`matmul ${JSON.stringify(product)}`, () => buildGemm(product, gemm)),
-    );
+    return emitProducts(f, productsOf(node), places, gemmOf(context));
   },
   conv2d: convolution,
   conv2dInputGradient: convolution,
@@ -130,8 +130,8 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   fold: (node, [x], y) => foldKernel(node, x!, y),
   iota: (node, _, y) => iotaKernel(node, y),
   gather: (node, [table, indices], y) => gatherKernel(node, table!, indices!, y),
-  scatterAdd: (node, [values, indices], y, { scratch, workspace }) =>
-    scatterAddKernel(node, [values!, indices!, y], scratch, workspace(node)),
+  scatterAdd: (node, [values, indices], y, { scratch, workspace, team }) =>
+    scatterAddKernel(node, [values!, indices!, y], scratch, workspace(node), team),
   toIndex: (node, [x], y) => toIndexKernel(node, x!, y),
   checkLabels: (node, [labels], y) => checkLabelsKernel(node, labels!, y),
   argmax: (node, [scores], y) => argmax(node, scores!, y),

@@ -23,7 +23,7 @@ export function scatterAddKernel(
   [values, indices, y]: readonly [number, number, number],
   scratch: OwnAddress,
   workspace: number,
-  team?: Team,
+  team: Team | undefined,
 ): FunctionBuilder {
   const f = new FunctionBuilder();
   const [rows, row] = [rowsOf(node), sizeOf(node.shape.slice(1))];

@@ -1,7 +1,7 @@
 /** Along what a matrix product is cut for several threads. */
 import { type Cut, cutOf, type Sharing, threadsForProducts } from './cut.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';
-import type { Products } from './products.ts';
+import { type Products, productsWorkspaceBytes } from './products.ts';
 
 /** What copying an element of B to a panel costs, in multiplications and additions of as many. */
 const COPY = 3;
@@ -9,6 +9,8 @@ const COPY = 3;
 export interface ProductsCut {
   readonly along: 'batch' | 'rows' | 'columns';
   readonly cut: Cut;
+  /** Bytes of each thread's own workspace. */
+  readonly workspaceBytes: number;
 }
 
 /**
@@ -16,16 +18,17 @@ export interface ProductsCut {
  * thread less. Undefined where one thread computes it alone.
  */
 export function cutProducts(
-  { batch, m, n, k }: Products,
+  products: Products,
   sharing: Sharing,
   kernel: KernelName,
 ): ProductsCut | undefined {
+  const { batch, m, n, k } = products;
   const threads = threadsForProducts(sharing, batch * m * n * k);
   if (threads === 1) return undefined;
   const tile = kernelShapes[kernel];
   const up = (count: number, step: number) => Math.ceil(count / step) * step;
-  const time = (products: number, rows: number, columns: number) =>
-    products * (up(rows, tile.rows) + COPY) * up(columns, tile.columns);
+  const time = (results: number, rows: number, columns: number) =>
+    results * (up(rows, tile.rows) + COPY) * up(columns, tile.columns);
   const choices = [
     { along: 'batch', cut: cutOf(batch, threads) },
     { along: 'rows', cut: cutOf(m, threads, tile.rows) },
@@ -35,5 +38,7 @@ export function cutProducts(
     time(along === 'batch' ? each : batch, along === 'rows' ? each : m, along === 'columns' ? each : n),
   );
   const least = Math.min(...times);
-  return choices[times.findIndex((own) => own <= 1.02 * least)];
+  const { along, cut } = choices[times.findIndex((own) => own <= 1.02 * least)]!;
+  const workspaceBytes = productsWorkspaceBytes(products, along === 'rows' ? cut.each : m);
+  return { along, cut, workspaceBytes };
 }

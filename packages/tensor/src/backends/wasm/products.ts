@@ -1,6 +1,9 @@
 /** Matrix products as calls of functions that `gemm.ts` makes: of many matrices one after another, of tall ones a few rows at a time. */
 
 import type { FunctionBuilder, Local } from '../../assembler.ts';
+import type { Node } from '../../graph.ts';
+import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
+import { attributesOf } from '../../ops/op.ts';
 import { levelsOf } from '../../ops/summation.ts';
 import { type Address, behind, pushAddress, setAddress } from './address.ts';
 import { emitAddition, emitRuns } from './emit-runs.ts';
@@ -22,6 +25,12 @@ export interface Products extends Gemm {
   /** Products of matrices that follow one another in memory. */
   readonly batch: number;
 }
+
+/** What a matmul node computes. */
+export const productsOf = (node: Node): Products => ({
+  ...matmulSizes(node),
+  ...attributesOf(matmulOp, node),
+});
 
 /** What is computed of products: so many rows and columns of so many results. */
 export interface ProductsPart {
