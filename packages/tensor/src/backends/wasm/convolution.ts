@@ -18,9 +18,8 @@ import { weightGradient, weightWaitingBytes } from './convolution-weight.ts';
 import {
   alone,
   cutOf,
-  eachOfPart,
+  emitPanels,
   emitParts,
-  moveToPart,
   onThread,
   pushFirst,
   type Sharing,
@@ -305,8 +304,6 @@ function packWeight(
     Local,
     Local,
   ];
-  f.i32(weight + rows.first * strides.rows + columns.first * strides.columns).set(panel);
-  f.i32(panels).set(to);
   setAddress(f, unused, ownAddress(f, scratch));
   const blocks = new BlockEmitter(f, tile, unused);
   const one = (count: number) => {
@@ -321,29 +318,17 @@ function packWeight(
     });
     f.advance(panel, tile.columns * strides.column);
   };
-  const whole = Math.floor(width / tile.columns);
-  const rest = width - whole * tile.columns;
-  if (!team) {
-    f.repeat(whole, () => one(tile.columns));
-    if (rest > 0) one(rest);
-    return;
-  }
-  const cut = cutOf(whole, team.threads);
-  const ofPanel = 4 * tile.columns * depth * rows.offsets.length * columns.offsets.length;
-  moveToPart(f, cut, panel, tile.columns * strides.column);
-  moveToPart(f, cut, to, ofPanel);
-  eachOfPart(f, cut, () => one(tile.columns));
-  if (rest === 0) return;
-  onThread(f, team.threads - 1, () => {
-    f.i32(
-      weight +
-        rows.first * strides.rows +
-        columns.first * strides.columns +
-        whole * tile.columns * strides.column,
-    )
-      .set(panel)
-      .i32(panels + whole * ofPanel)
-      .set(to);
-    one(rest);
-  });
+  const pointers = [
+    {
+      local: panel,
+      at: weight + rows.first * strides.rows + columns.first * strides.columns,
+      apart: tile.columns * strides.column,
+    },
+    {
+      local: to,
+      at: panels,
+      apart: 4 * tile.columns * depth * rows.offsets.length * columns.offsets.length,
+    },
+  ];
+  emitPanels(f, { width, columns: tile.columns }, pointers, team, one);
 }

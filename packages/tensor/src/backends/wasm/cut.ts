@@ -77,6 +77,42 @@ export function onThread(f: FunctionBuilder, thread: number, body: () => void): 
   f.global(THREAD).i32(thread).op('i32Eq').when(body);
 }
 
+/** A local that is to begin at an address, and how many bytes lie there between one unit and the next. */
+interface Pointer {
+  readonly local: Local;
+  readonly at: number;
+  readonly apart: number;
+}
+
+/**
+ * Emits what is done for panels of so many columns, and for one of those that are left over: by all threads if there are several.
+ * @param pointers to what the first panel has; `one` moves them to the next
+ */
+export function emitPanels(
+  f: FunctionBuilder,
+  { width, columns }: { readonly width: number; readonly columns: number },
+  pointers: readonly Pointer[],
+  team: Team | undefined,
+  one: (columns: number) => void,
+): void {
+  const whole = Math.floor(width / columns);
+  const rest = width - whole * columns;
+  for (const { local, at } of pointers) f.i32(at).set(local);
+  if (!team) {
+    f.repeat(whole, () => one(columns));
+    if (rest > 0) one(rest);
+    return;
+  }
+  const cut = cutOf(whole, team.threads);
+  for (const { local, apart } of pointers) moveToPart(f, cut, local, apart);
+  eachOfPart(f, cut, () => one(columns));
+  if (rest === 0) return;
+  onThread(f, team.threads - 1, () => {
+    for (const { local, at, apart } of pointers) f.i32(at + whole * apart).set(local);
+    one(rest);
+  });
+}
+
 /** Pushes the first unit of a thread's part, times a number. */
 export const pushFirst = (f: FunctionBuilder, { each }: Cut, times = 1): FunctionBuilder =>
   f
@@ -92,10 +128,18 @@ export const moveToPart = (f: FunctionBuilder, cut: Cut, pointer: Local, bytes: 
 export const ofPart = (f: FunctionBuilder, cut: Cut, at: number, bytes: number): Address =>
   bytes === 0 ? at : { at, by: `${bytes} a unit`, push: () => pushFirst(f, cut, bytes) };
 
-/** The place among several axes where a cut leaves the fewest threads without work: the first of those that are nearly as good. */
+/** Elements of a cache line: no two threads write to one. */
+export const LINE = 16;
+
+/** The axis along which a cut leaves the fewest threads without work: the first of those that are nearly as good. */
 export function bestCut(
-  candidates: readonly { readonly axis: number; readonly cut: Cut }[],
+  axes: readonly { readonly extent: number }[],
+  threads: number,
 ): { readonly axis: number; readonly cut: Cut } | undefined {
+  const candidates = axes.map(({ extent }, axis) => ({
+    axis,
+    cut: cutOf(extent, threads, axis === axes.length - 1 ? LINE : 1),
+  }));
   const most = Math.max(...candidates.map(({ cut }) => cut.use));
   return candidates.find(({ cut }) => cut.use >= 0.9 * most);
 }

@@ -11,7 +11,7 @@ import type { Operand } from '../../plan/plan.ts';
 import { sizeOf } from '../../shape.ts';
 import { type Address, ownAddress } from './address.ts';
 import { isConvolution, isWorthCutting } from './convolution.ts';
-import { bestCut, type Cut, cutOf, emitParts, ofPart, type Team, threadsForElements } from './cut.ts';
+import { bestCut, type Cut, cutOf, emitParts, LINE, ofPart, type Team, threadsForElements } from './cut.ts';
 import { foldKernel } from './emit-assemble.ts';
 import { cutBlock } from './emit-blocks.ts';
 import { dropoutMask } from './emit-dropout.ts';
@@ -48,12 +48,7 @@ function buildLoop(step: LoopStep, context: TeamContext): FunctionBuilder | unde
     step.shape,
     tensors.map(({ strides }) => strides),
   );
-  const found = bestCut(
-    axes.map(({ extent }, axis) => ({
-      axis,
-      cut: cutOf(extent, threads, axis === axes.length - 1 ? LINE : 1),
-    })),
-  );
+  const found = bestCut(axes, threads);
   if (!found) return undefined;
   const { axis, cut } = found;
   const f = new FunctionBuilder();
@@ -77,9 +72,6 @@ function buildLoop(step: LoopStep, context: TeamContext): FunctionBuilder | unde
   });
   return f;
 }
-
-/** Elements of a cache line: no two threads write to one. */
-const LINE = 16;
 
 const isLarge = (team: Team, elements: number) => threadsForElements(team, elements) > 1;
 
@@ -193,10 +185,7 @@ function reduction(
   const threads = threadsForElements(team, sizeOf(x!.shape));
   if (threads === 1 || sizeOf(output.shape) === 0) return undefined;
   const { kept, reduced } = reducedAxes(output, axes);
-  const last = kept.length - 1;
-  const found = bestCut(
-    kept.map(({ extent }, axis) => ({ axis, cut: cutOf(extent, threads, axis === last ? LINE : 1) })),
-  );
+  const found = bestCut(kept, threads);
   if (!found) return undefined;
   const { axis, cut } = found;
   const [ofX, ofY] = kept[axis]!.strides as [number, number];

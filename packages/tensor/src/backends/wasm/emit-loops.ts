@@ -5,7 +5,7 @@ import { collapse, type LoopAxis } from '../../plan/access.ts';
 import { type Expression, input } from '../../scalar/expression.ts';
 import { type Shape, stridesOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
-import { cutOf, emitParts, ofPart, type Team } from './cut.ts';
+import { cutOf, emitParts, LINE, ofPart, type Team } from './cut.ts';
 import { ScalarEmitter } from './emit-scalar.ts';
 
 /** Elements of an inner loop from which two vectors are computed side by side; below, the code is not worth its size. */
@@ -172,7 +172,7 @@ export function emitZeros(f: FunctionBuilder, to: number, count: number, team: T
     emitFill(f, to, count, 0);
     return;
   }
-  const cut = cutOf(count, team.threads, 16);
+  const cut = cutOf(count, team.threads, LINE);
   emitParts(f, cut, team.threads, (own) => emitFill(f, ofPart(f, cut, to, 4), own, 0));
   f.call(team.barrier);
 }

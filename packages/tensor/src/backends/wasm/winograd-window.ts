@@ -1,7 +1,7 @@
 /** The window of a Winograd convolution: to the numbers that are multiplied, and from their gradients to its own. */
 import type { FunctionBuilder, Local } from '../../assembler.ts';
 import { type OwnAddress, ownAddress, setAddress } from './address.ts';
-import { cutOf, eachOfPart, emitParts, moveToPart, onThread, type Team } from './cut.ts';
+import { cutOf, emitPanels, emitParts, LINE, moveToPart, type Team } from './cut.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';
 import { eachVectors, GAP, sideOf, type TiledShape } from './winograd-tiles.ts';
 import { maps, TileMapper, transposed } from './winograd-transforms.ts';
@@ -84,32 +84,17 @@ export class WindowEmitter {
       });
       f.advance(first, 4 * channels * width);
     };
-    f.i32(window).set(first).i32(this.#window).set(panel);
     const ofPanel = (width: number) => {
       f.get(first).set(from).get(panel).set(to);
       if (turned) turnedRound(width);
       else straight(width);
       f.advance(panel, 4 * channels * columns);
     };
-    const whole = Math.floor(filters / columns);
-    const rest = filters - whole * columns;
-    const team = this.#team;
-    if (!team) {
-      f.repeat(whole, () => ofPanel(columns));
-      if (rest > 0) ofPanel(rest);
-      return;
-    }
-    const cut = cutOf(whole, team.threads);
-    const ofFilter = turned ? 4 * channels : 4;
-    moveToPart(f, cut, first, columns * ofFilter);
-    moveToPart(f, cut, panel, 4 * channels * columns);
-    eachOfPart(f, cut, () => ofPanel(columns));
-    if (rest === 0) return;
-    onThread(f, team.threads - 1, () => {
-      f.i32(window + whole * columns * ofFilter).set(first);
-      f.i32(this.#window + whole * 4 * channels * columns).set(panel);
-      ofPanel(rest);
-    });
+    const pointers = [
+      { local: first, at: window, apart: columns * (turned ? 4 * channels : 4) },
+      { local: panel, at: this.#window, apart: 4 * channels * columns },
+    ];
+    emitPanels(f, { width: filters, columns }, pointers, this.#team, ofPanel);
   }
 
   /** Copies a square of 4 x 4 of each of the nine elements of the window, rows and columns exchanged. */
@@ -162,7 +147,7 @@ export class WindowEmitter {
       take(channels * filters);
       return;
     }
-    const cut = cutOf(channels * filters, this.#team.threads, 16);
+    const cut = cutOf(channels * filters, this.#team.threads, LINE);
     for (const pointer of [from, into]) moveToPart(f, cut, pointer, 4);
     emitParts(f, cut, this.#team.threads, take);
   }
