@@ -93,36 +93,23 @@ export function packedRuns(runs: readonly Run[]): RunColumns {
   const same = leafPaths(files[0] ?? {}).filter((path) => !isWithin(path));
   const names = [...new Set(results.flatMap(Object.keys))];
   const settings = [...differing, ...same].filter((path) => !names.includes(path));
+  const costs = runs.map(({ cost }) => cost());
   return {
     jobs: runs.map(({ job }) => job.id),
     differing,
     columns: [
-      ...names.map((key) =>
-        packed(
-          key,
-          results.map((result) => result[key] ?? null),
-        ),
-      ),
-      ...(['parameters', 'flops'] as const).map((key) =>
-        packed(
-          key,
-          runs.map(({ cost }) => cost()?.[key] ?? null),
-        ),
-      ),
-      ...settings.map((key) =>
-        packed(
-          key,
-          files.map((file) => valueAtPath(file, key) ?? null),
-        ),
-      ),
+      ...names.map((key) => packed(key, results, (result) => result[key])),
+      ...(['parameters', 'flops'] as const).map((key) => packed(key, costs, (cost) => cost?.[key])),
+      ...settings.map((key) => packed(key, files, (file) => valueAtPath(file, key))),
     ],
   };
 }
 
-function packed(key: string, all: readonly unknown[]): PackedColumn {
+function packed<T>(key: string, each: readonly T[], pick: (one: T) => unknown): PackedColumn {
   const places = new Map<unknown, number>();
   const values: unknown[] = [];
-  const at = all.map((value) => {
+  const at = each.map((one) => {
+    const value = pick(one) ?? null;
     // Lists and sections by what they are written as, which is no value itself.
     const same = typeof value === 'object' && value !== null ? `\0${JSON.stringify(value)}` : value;
     const known = places.get(same);
@@ -130,5 +117,5 @@ function packed(key: string, all: readonly unknown[]): PackedColumn {
     places.set(same, values.length);
     return values.push(value) - 1;
   });
-  return values.length === all.length ? { key, values } : { key, values, at };
+  return values.length === each.length ? { key, values } : { key, values, at };
 }
