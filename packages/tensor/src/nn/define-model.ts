@@ -241,7 +241,7 @@ function trace(definition: ModelDefinition, samples: number): Traced {
     'inputs' in definition ? partsOf(tracer, definition.inputs) : wholeOf(tracer, definition.input);
   const built =
     'layers' in definition
-      ? layersOf(m, definition.layers, definition.using, inputs.input!)
+      ? layersOf(m, definition, inputs.input!)
       : 'inputs' in definition
         ? definition.build(m, inputs)
         : definition.build(m, inputs.input!);
@@ -283,17 +283,10 @@ function partsOf(tracer: Tracer, shapes: Readonly<Record<string, Shape>>): Value
 }
 
 /** Layers as a job file lists them, some of one's own types. */
-function layersOf(
-  m: ModelScope,
-  layers: readonly ({ readonly type: string; readonly name?: unknown } & Readonly<Record<string, unknown>>)[],
-  using: readonly OwnLayer<never>[],
-  input: Node,
-): Node {
+function layersOf(m: ModelScope, { layers, using }: ListDefinition, input: Node): Node {
   const made = new Map<string, Node>([['input', input]]);
   let last = input;
-  for (const { type, from, ...options } of layers as readonly (Readonly<Record<string, unknown>> & {
-    type: string;
-  })[]) {
+  for (const { type, from, ...options } of layers) {
     const names = from === undefined ? [] : [from].flat();
     const inputs = names.length === 0 ? [last] : names.map((name) => made.get(String(name)));
     const missing = inputs.indexOf(undefined);
@@ -316,22 +309,16 @@ function traceLoss(tracer: Tracer, m: ModelScope, loss: OwnLossDefinition, value
   checkNode(ofLoss, 'loss');
   if (loss.metric) checkNode(ofMetric, 'metric');
   try {
-    const found = tracer.encodeLoss([ofLoss, ...(ofMetric ? [ofMetric] : [])], target);
-    tracer.claim(found.once, 'loss');
-    // The target comes behind what layers give, needed or not.
-    const taken = found.inputs.filter((node) => node !== target);
-    const sources = taken.length > 0 ? taken : [values.output!];
-    const encoded = tracer.encodeLoss([ofLoss, ...(ofMetric ? [ofMetric] : [])], target, [
-      ...sources,
-      target,
-    ]);
+    const outputs = [ofLoss, ...(ofMetric ? [ofMetric] : [])];
+    const { inputs, nodes, once, numberOf } = tracer.encodeLoss(outputs, target, values.output!);
+    tracer.claim(once, 'loss');
     return {
       version: GRAPH_VERSION,
-      from: sources.map((node) => tracer.nameOf(node)!),
+      from: inputs.slice(0, -1).map((node) => tracer.nameOf(node)!),
       target: { dtype, shape: [...shape] },
-      nodes: encoded.nodes,
-      loss: encoded.numberOf(ofLoss),
-      ...(loss.metric && { metric: { kind: loss.metric.kind, value: encoded.numberOf(ofMetric!) } }),
+      nodes,
+      loss: numberOf(ofLoss),
+      ...(loss.metric && { metric: { kind: loss.metric.kind, value: numberOf(ofMetric!) } }),
     };
   } catch (cause) {
     if (cause instanceof LayerError) throw new ModelError([], `loss: ${cause.message}`, { cause });

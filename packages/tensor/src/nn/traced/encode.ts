@@ -20,13 +20,13 @@ export interface EncodedNodes {
 /**
  * @param outputs what is computed
  * @param outside values that are known: layers' outputs, inputs, a target
- * @param always values from outside that come first, taken or not
+ * @param arrange which inputs there are to be, given those that are taken; default: these
  */
 export function encodeNodes(
   outputs: readonly Node[],
   outside: { has(node: Node): boolean },
   isParameter: (node: Node) => boolean,
-  always: readonly Node[] = [],
+  arrange: (taken: readonly Node[]) => readonly Node[] = (taken) => taken,
 ): EncodedNodes {
   const made = new Set<Node>();
   const parameters = new Set<Node>();
@@ -47,9 +47,8 @@ export function encodeNodes(
   }
   const byId = (nodes: Iterable<Node>) => [...nodes].sort((a, b) => a.id - b.id);
   const ordered = byId(made);
-  const inputs = new Set(always);
-  for (const node of [...ordered.flatMap(({ inputs }) => inputs), ...outputs])
-    if (outside.has(node)) inputs.add(node);
+  const used = [...ordered.flatMap(({ inputs }) => inputs), ...outputs];
+  const inputs = arrange([...new Set(used.filter((node) => outside.has(node)))]);
   const leaves = [...inputs, ...byId(parameters)];
   const numbers = new Map([...leaves, ...ordered].map((node, index) => [node, index]));
   const numberOf = (node: Node) => numbers.get(node)!;
@@ -66,7 +65,7 @@ export function encodeNodes(
     return [node.op, ...node.inputs.map(numberOf), ...stated];
   });
   const once = ordered.filter(({ op }) => op === 'dropout' || op === 'normal' || op === 'statistic');
-  return { inputs: [...inputs], parameters: byId(parameters), nodes, once, numberOf };
+  return { inputs, parameters: byId(parameters), nodes, once, numberOf };
 }
 
 /** A number as JSON can have it. */

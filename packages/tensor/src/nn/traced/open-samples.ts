@@ -41,7 +41,9 @@ function join(
     return Array.isArray(first) ? parts.map(([, part]) => part) : Object.fromEntries(parts);
   }
   if (values.every((value) => Object.is(value, first))) return first;
-  return (isAttribute(path) ? multiple(values) : undefined) ?? fail(values, path, place);
+  const opened = isAttribute(path) ? multiple(values) : undefined;
+  if (opened === undefined) throw refuse(values, path, place);
+  return opened;
 }
 
 /** Of a node: ['reshape', 3, { shape: ... }]. */
@@ -55,14 +57,6 @@ function multiple(values: readonly unknown[]): Extent | undefined {
   const [factor] = factors as [number];
   if (!Number.isInteger(factor) || factor < 1 || factors.some((other) => other !== factor)) return undefined;
   return factor === 1 ? 'n' : `${factor}n`;
-}
-
-function fail(
-  values: readonly unknown[],
-  path: readonly PropertyKey[],
-  place: (path: readonly PropertyKey[]) => string,
-): never {
-  throw refuse(values, path, place);
 }
 
 function refuse(

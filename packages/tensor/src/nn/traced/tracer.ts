@@ -102,13 +102,14 @@ export class Tracer {
       throw new LayerError(
         `gives ${node.dtype} ${formatShape(node.shape)} for ${this.samples} samples; expected f32 [samples, ...] with at least two axes`,
       );
-    const found = encodeNodes([node], this.#sources, (each) => this.#parameters.has(each));
     // The samples are counted by an input: it takes one, though it may not need it.
     const [any] = this.#sources.keys();
-    const { inputs, parameters, nodes, once, numberOf } =
-      found.inputs.length > 0
-        ? found
-        : encodeNodes([node], this.#sources, (each) => this.#parameters.has(each), [any!]);
+    const { inputs, parameters, nodes, once, numberOf } = encodeNodes(
+      [node],
+      this.#sources,
+      (each) => this.#parameters.has(each),
+      (taken) => (taken.length > 0 ? taken : [any!]),
+    );
     this.claim(once, name);
     const tied: Record<string, string> = {};
     const own = parameters.map((each, i): GraphParameter => {
@@ -155,8 +156,8 @@ export class Tracer {
     }
   }
 
-  /** The sources of a loss are layers' outputs; it has no parameters. */
-  encodeLoss(outputs: readonly Node[], target: Node, always: readonly Node[] = []): EncodedNodes {
+  /** The sources of a loss are layers' outputs, `otherwise` where it takes none, and then the target; it has no parameters. */
+  encodeLoss(outputs: readonly Node[], target: Node, otherwise: Node): EncodedNodes {
     const outside = { has: (node: Node) => node === target || this.#sources.has(node) };
     const isParameter = (node: Node) => {
       if (!this.#parameters.has(node)) return false;
@@ -164,7 +165,10 @@ export class Tracer {
         'uses a parameter, or a value that no layer gives: return it from build among the outputs, by a name',
       );
     };
-    return encodeNodes(outputs, outside, isParameter, always);
+    return encodeNodes(outputs, outside, isParameter, (taken) => {
+      const sources = taken.filter((node) => node !== target);
+      return [...(sources.length > 0 ? sources : [otherwise]), target];
+    });
   }
 
   /** @throws ModelError for a parameter that no layer uses */
