@@ -5,9 +5,7 @@ import type { LayerType } from './layer.ts';
 import type { ModelDescription, ModelLayer } from './model.ts';
 import { layerError, ModelError } from './model-error.ts';
 import { suggest } from './nearest.ts';
-import { isCount, MAX_EXTENT } from './options.ts';
-
-const LAYER_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+import { isCount, isName, MAX_EXTENT, NAME_FORM } from './options.ts';
 
 /** What a sample is, is said in one of two ways. */
 export function checkInput(input: readonly number[] | undefined, types: readonly LayerType[]): void {
@@ -82,13 +80,7 @@ export function nameLayers(layers: readonly LayerDescription[], types: readonly 
     const ordinal = (counts.get(type) ?? 0) + 1;
     counts.set(type, ordinal);
     const name: unknown = layer.name ?? `${type}${ordinal}`;
-    if (typeof name !== 'string' || !LAYER_NAME.test(name)) {
-      throw layerError(
-        index,
-        own,
-        `name ${JSON.stringify(name)}; expected a letter, then at most 63 letters, digits, '-' or '_'`,
-      );
-    }
+    if (!isName(name)) throw layerError(index, own, `name ${JSON.stringify(name)}; expected ${NAME_FORM}`);
     if (name === 'input') throw layerError(index, own, `name 'input' is reserved for the input of the model`);
     if (taken.has(name))
       throw layerError(index, own, `name '${name}' is already used by layers[${taken.get(name)}]`);

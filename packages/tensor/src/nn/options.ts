@@ -5,6 +5,11 @@ import { suggest } from './nearest.ts';
 /** Largest extent of a shape. */
 export const MAX_EXTENT = 2 ** 24;
 
+/** Whether layers, their types and parameters may be called that. */
+export const isName = (value: unknown): value is string =>
+  typeof value === 'string' && /^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(value);
+export const NAME_FORM = "a letter, then at most 63 letters, digits, '-' or '_'";
+
 /** What is wrong with an option. */
 export class OptionError extends LayerError {
   override readonly name = 'OptionError';

@@ -6,7 +6,7 @@ import { NORMAL_STREAMS } from '../dropout.ts';
 import { flopsOf } from '../flops.ts';
 import { type Initializer, LayerError, type ParameterPlan } from '../layer.ts';
 import { ModelError } from '../model-error.ts';
-import { isCount, MAX_EXTENT } from '../options.ts';
+import { isCount, isName, MAX_EXTENT, NAME_FORM } from '../options.ts';
 import { brief, checkAttributes, isStream } from './attributes.ts';
 import { type CheckedNode, expand, floatsOf, GraphError } from './expand.ts';
 import {
@@ -41,10 +41,14 @@ export interface CheckedGraph {
 const fieldsOf = (value: unknown, path: Path, keys: readonly string[]): Fields => {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw fault(path, `is ${brief(value)}; expected an object with ${keys.join(', ')}`);
-  const unknown = Object.keys(value).find((key) => !keys.includes(key));
-  if (unknown !== undefined) throw fault([...path, unknown], `unknown key; expected ${keys.join(', ')}`);
+  checkKeys(value, path, keys);
   return value as Fields;
 };
+
+export function checkKeys(value: object, path: Path, keys: readonly string[]): void {
+  const unknown = Object.keys(value).find((key) => !keys.includes(key));
+  if (unknown !== undefined) throw fault([...path, unknown], `unknown key; expected ${keys.join(', ')}`);
+}
 
 /** What is wrong with a part of a graph. */
 export function fault(path: Path, what: string, cause?: unknown): ModelError {
@@ -196,11 +200,7 @@ function parametersOf(value: unknown, path: Path): readonly ParameterPlan[] {
     const at = [...path, i];
     const given = fieldsOf(each, at, ['name', 'shape', 'initializer', 'statistic']);
     const { name } = given;
-    if (typeof name !== 'string' || !/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name))
-      throw fault(
-        [...at, 'name'],
-        `is ${brief(name)}; expected a letter, then at most 63 letters, digits, '-' or '_'`,
-      );
+    if (!isName(name)) throw fault([...at, 'name'], `is ${brief(name)}; expected ${NAME_FORM}`);
     if (names.has(name)) throw fault([...at, 'name'], `'${name}' is the name of another parameter`);
     names.add(name);
     const shape = shapeOf(given.shape, [...at, 'shape'], 0);
@@ -283,15 +283,14 @@ function checkStream(op: string, attributes: CheckedNode['attributes']): void {
     throw new LayerError(`stream is ${brief(stream)}; expected fewer streams`);
 }
 
-function placeOfValue(value: unknown, path: Path, before: number): number {
+/** @param before how many values there are before it */
+export function placeOfValue(value: unknown, path: Path, before: number): number {
   if (Number.isInteger(value) && (value as number) >= 0 && (value as number) < before) return value as number;
   throw fault(
     path,
     `takes the value ${brief(value)}; expected the number of an earlier one, 0 to ${before - 1}`,
   );
 }
-
-export { placeOfValue };
 
 /** A statistic is reported once, and is nothing else's parameter. */
 function checkStatistics(

@@ -3,6 +3,7 @@
 import { formatShape, sameShape } from '../../shape.ts';
 import { layerNamed } from '../index.ts';
 import { LayerError, type LayerType } from '../layer.ts';
+import { isName, NAME_FORM } from '../options.ts';
 import { type CheckedGraph, checkLayerGraph, fault } from './check.ts';
 import { expand } from './expand.ts';
 import { type LayerGraph, MOST_DEFINITIONS } from './format.ts';
@@ -12,8 +13,6 @@ import { onnxOfGraph } from './onnx.ts';
 export interface OwnLayerType extends LayerType {
   readonly nodes: number;
 }
-
-const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
 /**
  * The types of layers that a model defines, by their names.
@@ -31,8 +30,7 @@ export function ownLayerTypes(
   return new Map(
     entries.map(([type, graph]) => {
       const path = ['definitions', type];
-      if (!NAME.test(type))
-        throw fault(path, "expected a letter, then at most 63 letters, digits, '-' or '_'");
+      if (!isName(type)) throw fault(path, `expected ${NAME_FORM}`);
       if (layerNamed(type)) throw fault(path, 'there is a layer of this type already; choose another name');
       return [type, typeOf(type, checkLayerGraph(graph, path))];
     }),

@@ -9,7 +9,7 @@ import type { ForwardContext } from '../layer.ts';
 import { suggest } from '../nearest.ts';
 import { isCount, MAX_EXTENT } from '../options.ts';
 import { brief } from './attributes.ts';
-import { checkVersion, fault, nodesOf, placeOfValue, tryOut } from './check.ts';
+import { checkKeys, checkVersion, fault, nodesOf, placeOfValue, tryOut } from './check.ts';
 import { type CheckedNode, expand } from './expand.ts';
 import { type LossGraph, MOST_AXES, MOST_FLOATS, MOST_INPUTS } from './format.ts';
 
@@ -77,11 +77,6 @@ export function ownLoss(
       return { lossSum, metricSum: metric ? sum(all[metric.value]!) : lossSum };
     },
   };
-}
-
-function checkKeys(value: object, path: readonly string[], keys: readonly string[]): void {
-  const unknown = Object.keys(value).find((key) => !keys.includes(key));
-  if (unknown !== undefined) throw fault([...path, unknown], `unknown key; expected ${keys.join(', ')}`);
 }
 
 function sourcesOf(value: unknown, names: readonly string[], whole: boolean): number[] {
