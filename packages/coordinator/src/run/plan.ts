@@ -160,14 +160,15 @@ export class RunPlan {
   }
 
   /** The samples of each shard of a training task; undefined: it is a single one. */
-  shardsOf({ kind, step, shard: task }: Pick<NewTask, 'kind' | 'step' | 'shard'>): number[] | undefined {
-    const each = kind === 'train' ? this.shardsPerTask(step) : 1;
-    if (each === 1) return undefined;
-    const shards = this.#shardsOfTask(step, task, each);
+  shardsOf(task: Pick<NewTask, 'kind' | 'step' | 'shard'>): number[] | undefined {
+    const shards = this.#shardsOfTask(task);
     return shards.length > 1 ? shards.map(({ start, end }) => end - start) : undefined;
   }
 
-  #shardsOfTask(step: number, task: number, each: number): Range[] {
+  /** The shards that make up a task; none where there is no such task. */
+  #shardsOfTask({ kind, step, shard: task }: Pick<NewTask, 'kind' | 'step' | 'shard'>): readonly Range[] {
+    if (kind === 'evaluate') return this.evaluation.slice(task, task + 1);
+    const each = this.shardsPerTask(step);
     return Array.from({ length: each }, (_, index) =>
       this.#epochPlan.shard(step % this.stepsPerEpoch, task * each + index),
     ).filter((shard) => shard !== undefined);
@@ -222,12 +223,10 @@ export class RunPlan {
   }
 
   range(task: Pick<NewTask, 'kind' | 'step' | 'shard'>): Range {
+    const shards = this.#shardsOfTask(task);
     const { kind, step, shard } = task;
-    const each = kind === 'train' ? this.shardsPerTask(step) : 1;
-    const shards = kind === 'train' ? this.#shardsOfTask(step, shard, each) : [];
-    const range = shards.length > 0 ? around(shards) : kind === 'train' ? undefined : this.evaluation[shard];
-    if (!range) throw new KasaneError('PROTOCOL', `step ${step} has no ${kind} shard ${shard}`);
-    return range;
+    if (shards.length === 0) throw new KasaneError('PROTOCOL', `step ${step} has no ${kind} shard ${shard}`);
+    return around(shards);
   }
 
   samplesOf(task: Pick<NewTask, 'kind' | 'step' | 'shard'>): number {
@@ -296,7 +295,7 @@ export class RunPlan {
     if (!Number.isFinite(metricSum) && (kind === 'evaluate' || !Number.isFinite(lossSum))) return undefined;
     const metric = metricOf(objective);
     const highest = metricKindOf[metric] === 'fraction' ? counted * 1.001 : Number.MAX_VALUE;
-    // A loss of one's own may be negative.
+    // A custom loss may be negative.
     const lowest = objective.type === 'own' && metric === 'error' ? -Number.MAX_VALUE : 0;
     if (metricSum >= lowest && metricSum <= highest) return undefined;
     return `its ${metric} adds up to ${metricSum} over ${counted} losses`;

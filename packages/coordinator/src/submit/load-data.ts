@@ -95,7 +95,7 @@ function squashedScores({ model, objective }: Job): string[] {
 function checkClasses({ spec, model, objective }: Job, data: DataParts): void {
   const whole = targetOf(model, objective).dtype === 'i32';
   const binary = objective.type === 'binary';
-  // A loss of its own checks its labels while it runs.
+  // A custom loss checks its labels while it runs.
   if ((!whole && !binary) || objective.type === 'own') return;
   const kinds = binary ? 2 : model.outputShape.at(-1)!;
   for (const name of ['train', 'test'] as const) {
