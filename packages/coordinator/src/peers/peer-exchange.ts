@@ -329,8 +329,9 @@ export class PeerExchange {
   /** Says of each of these workers where its gradients go, for people. */
   #showRoutes(taking: readonly ConnectedWorker[], now: number): void {
     this.#forgetRoutes();
+    const members = [...this.#members.keys()];
     for (const worker of taking) {
-      const route = this.#choice.routeOf(worker.id, [...this.#members.keys()], now);
+      const route = this.#choice.routeOf(worker.id, members, now);
       if (!route) continue;
       worker.routes.set(this.#options.id, route);
       this.#routed.add(worker);

@@ -181,12 +181,11 @@ export class Shares {
       shards,
       highestLevel,
     );
-    const each = 2 ** this.#level;
-    const tasks = Math.ceil(shards / each);
+    const tasks = Math.ceil(shards / 2 ** this.#level);
     const slots = workers.reduce((total, worker) => total + worker.slots, 0);
     const bySlots = workers.map((worker) => Math.ceil((tasks * worker.slots) / slots));
-    const paces = known.map((pace) => ({ ...pace, ms: Math.min(each, shards) * pace.ms }));
-    const counts = isKnown ? allot(paces, tasks) : bySlots;
+    // How long a task takes at each is a multiple of what a shard does, the same for all.
+    const counts = isKnown ? allot(known, tasks) : bySlots;
     // More than a worker's part by slots is for those who are faster; all together hold each shard.
     return new Map(workers.map(({ id }, index) => [id, Math.max(1, counts[index]!)]));
   }

@@ -39,8 +39,7 @@ export function levelOfTasks(workers: readonly Pace[], shards: number, highest: 
   for (let level = highest; level > 0; level--) {
     const each = 2 ** level;
     if (each >= 2 * shards) continue;
-    const paces = workers.map(({ slots, ms }) => ({ slots, ms: Math.min(each, shards) * ms }));
-    if (stepMs(paces, Math.ceil(shards / each)) <= most) return level;
+    if (Math.min(each, shards) * stepMs(workers, Math.ceil(shards / each)) <= most) return level;
   }
   return 0;
 }
