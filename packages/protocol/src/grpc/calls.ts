@@ -128,6 +128,13 @@ export async function* pagesOf<Page extends { readonly nextPageToken: string }>(
   }
 }
 
+/** What comes in pieces, put together. */
+export async function bytesOf(answers: AsyncIterable<{ readonly data: Uint8Array }>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const { data } of answers) pieces.push(data);
+  return Buffer.concat(pieces);
+}
+
 /** Calls back when a stream has ended, in whatever way: one that fails says both that and that it has ended. */
 function onceEnded(stream: ClientReadableStream<unknown>, ended: () => void): void {
   let hasEnded = false;

@@ -22,7 +22,7 @@ import { MESSAGE_BYTES, MOST_JOBS_PAGE, SHOWN_JOBS } from '../limits.ts';
 import { channelTo, ownTls, readClientTls, type ServerTls, type TlsFiles } from '../security/tls.ts';
 import { tokenMetadata } from '../security/token.ts';
 import { explainCall } from './call-errors.ts';
-import { Calls, type Method, pagesOf, READING_DEADLINE_MS } from './calls.ts';
+import { bytesOf, Calls, type Method, pagesOf, READING_DEADLINE_MS } from './calls.ts';
 import { ModelCalls } from './model-calls.ts';
 import { SweepCalls } from './sweep-calls.ts';
 
@@ -253,10 +253,7 @@ export class CoordinatorClient {
   }
 
   /** The final weights of a job, or those of the checkpoint at a step: a safetensors file. */
-  async model(job: string, checkpoint?: number): Promise<Buffer> {
-    const pieces: Uint8Array[] = [];
-    for await (const { data } of this.#calls.many(JobsService.downloadModel, { job, checkpoint }))
-      pieces.push(data);
-    return Buffer.concat(pieces);
+  model(job: string, checkpoint?: number): Promise<Buffer> {
+    return bytesOf(this.#calls.many(JobsService.downloadModel, { job, checkpoint }));
   }
 }

@@ -3,7 +3,7 @@ import { KasaneError } from '../errors.ts';
 import { type ModelRecord, ModelsService, type ModelVersion } from '../gen/kasane/v1/models.ts';
 import { requireModelName } from '../job/model-name.ts';
 import { MOST_JOBS_PAGE } from '../limits.ts';
-import { type Calls, pagesOf, READING_DEADLINE_MS } from './calls.ts';
+import { bytesOf, type Calls, pagesOf, READING_DEADLINE_MS } from './calls.ts';
 
 /** What may be said of a model that is registered. */
 export interface Registration {
@@ -78,9 +78,7 @@ export class ModelCalls {
   }
 
   /** The weights of NAME:VERSION or NAME:ALIAS: a safetensors file. */
-  async download(model: string): Promise<Buffer> {
-    const pieces: Uint8Array[] = [];
-    for await (const { data } of this.#calls.many(ModelsService.download, { model })) pieces.push(data);
-    return Buffer.concat(pieces);
+  download(model: string): Promise<Buffer> {
+    return bytesOf(this.#calls.many(ModelsService.download, { model }));
   }
 }
