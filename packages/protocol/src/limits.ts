@@ -67,9 +67,9 @@ export const WORKER_TIME_MS = 31 * 24 * 3_600_000;
 export const REGISTERED_MODELS = 10_000;
 export const MODEL_ALIASES = 16;
 export const MODEL_TEXT = 4000;
-/** Registered models that are named with a job. */
+/** Registered models that are shown with a job. */
 export const SHOWN_MODELS = 100;
-/** Of what a client says of a job file's origin: characters of the path, and of a revision or a version. */
+/** What a client may say about a job file's origin: characters of the path, and of a revision or a version. */
 export const SOURCE_FILE = 1000;
 export const SOURCE_TEXT = 64;
 /** Jobs on one page of `List`: unless asked otherwise, and at most. */
@@ -135,7 +135,7 @@ export const HISTOGRAM_SAMPLES = 1 << 14;
 /** Test samples that one call of `ReadSamples` returns, and bytes of them. */
 export const READ_SAMPLES = 256;
 export const READ_SAMPLES_BYTES = 1 << 20;
-/** Bytes of how data was prepared, as JSON: it must stay below MESSAGE_BYTES with such samples, and weights have it in their header. */
+/** Bytes of a data set's preparation as JSON: with such samples it must stay below MESSAGE_BYTES, and the header of weights contains it. */
 export const PREPARATION_BYTES = 5 << 19;
 /** Workers that left, and that were sent away, of which `Status` tells. */
 export const DEPARTED_WORKERS = 32;

@@ -397,7 +397,7 @@ export class JobManager {
     throw new KasaneError('JOB_STATE', `job ${id} has already ended (${stateNames[state]})`);
   }
 
-  /** What is shown of a job, beside its own record, has changed. */
+  /** Something that is shown with a job, but is not in its own record, has changed. */
   touched(id: string): void {
     this.#changes.emit(id);
   }

@@ -6,17 +6,17 @@ import { VERSION } from '../version.ts';
 export interface MlflowOptions {
   /** Of the tracking server, such as http://127.0.0.1:5000. */
   readonly url: string;
-  /** Name of the experiment that jobs are runs of; made when it is not there. */
+  /** Name of the experiment whose runs the jobs are; created if it does not exist. */
   readonly experiment: string;
-  /** Bearer token; with `user` and `password` those are used, as in MLflow's own client. */
+  /** Bearer token; if `user` and `password` are set, they are used instead, as in MLflow's own client. */
   readonly token?: string | undefined;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
-  /** Milliseconds between two looks at what is to be sent. Default 5000. */
+  /** Milliseconds between two looks for something to send. Default 5000. */
   readonly intervalMs?: number;
 }
 
-/** What a request of MLflow may have (mlflow/utils/validation.py): values are kept to what its older versions take, too. */
+/** Limits of MLflow for requests (mlflow/utils/validation.py); values are cut to what older versions accept. */
 export const MOST_METRICS = 900;
 export const MOST_PARAMS = 100;
 export const KEY_TEXT = 250;
@@ -24,17 +24,17 @@ export const PARAM_TEXT = 500;
 export const TAG_TEXT = 5000;
 
 const TIMEOUT_MS = 10_000;
-/** Of an answer; those that are read have a few hundred. */
+/** Limit of an answer; those that are read have a few hundred bytes. */
 const MOST_BYTES = 1 << 20;
-/** Of what a server says is wrong. */
+/** Characters that are kept of a server's error message. */
 const REASON_TEXT = 300;
 
-/** What MLflow, or the way to it, has against a request. */
+/** Why MLflow did not accept a request, or could not be reached. */
 export class MlflowError extends Error {
   override readonly name = 'MlflowError';
-  /** MLflow's own code; empty: it is not MLflow that speaks. */
+  /** MLflow's own code; empty: the answer is not MLflow's. */
   readonly code: string;
-  /** The same request may be taken later. */
+  /** The same request may be accepted later. */
   readonly isPassing: boolean;
 
   constructor(message: string, isPassing: boolean, code = '') {
@@ -87,7 +87,7 @@ export function checkMlflow({ url, experiment, token, user, password }: MlflowOp
 export class MlflowApi {
   readonly #base: URL;
   readonly #authorization: string | undefined;
-  /** One of its own: the common one may go through a proxy (NODE_USE_ENV_PROXY), as no connection of Kasane does. */
+  /** Not the global agent, which may go through a proxy (NODE_USE_ENV_PROXY): no connection of Kasane does. */
   #agent: PlainAgent | undefined;
   readonly #closed = new AbortController();
 
@@ -99,13 +99,13 @@ export class MlflowApi {
     this.#authorization = basic ? `Basic ${basic}` : token ? `Bearer ${token}` : undefined;
   }
 
-  /** Ends requests that are under way. */
+  /** Aborts pending requests. */
   close(): void {
     this.#closed.abort();
     this.#agent?.destroy();
   }
 
-  /** The experiment of a name, which is made if it is not there. Returns its ID. @throws MlflowError */
+  /** The ID of the experiment with that name, which is created if it does not exist. @throws MlflowError */
   async experiment(name: string): Promise<string> {
     const found = await this.#experimentNamed(name);
     if (found !== undefined) return found;
@@ -113,7 +113,7 @@ export class MlflowApi {
       const { experiment_id } = await this.#post('experiments/create', { name });
       return textOf(experiment_id, 'experiment_id');
     } catch (error) {
-      // Somebody else has made it meanwhile.
+      // Somebody else has created it in the meantime.
       if (!(error instanceof MlflowError) || error.code !== 'RESOURCE_ALREADY_EXISTS') throw error;
     }
     const made = await this.#experimentNamed(name);
@@ -196,7 +196,7 @@ export class MlflowApi {
     const said = typeof message === 'string' ? `: ${message.slice(0, REASON_TEXT)}` : '';
     if (status === 200) throw new MlflowError('its answer is not JSON: it is no MLflow', true);
     const code = typeof error_code === 'string' ? error_code : '';
-    // Without a code of MLflow's it may be a proxy that speaks. What is not allowed may be tomorrow.
+    // An answer without a code of MLflow's may come from a proxy. What is forbidden now may be allowed later.
     const isPassing = status >= 500 || status === 429 || status === 401 || status === 403 || code === '';
     const hint =
       status === 401 || status === 403

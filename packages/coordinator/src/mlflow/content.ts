@@ -1,4 +1,4 @@
-/** What MLflow is told of a job: pure functions of its record, its points and its epochs. */
+/** What MLflow is told about a job: pure functions of its record, its points and its epochs. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job, Source, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { testMetricNames } from '@kasane/tensor/internal/test-metrics';
@@ -6,7 +6,7 @@ import { KEY_TEXT, type Metric, PARAM_TEXT, type Pair, type RunStatus, TAG_TEXT 
 
 /** Parameters of one run: a deep model has thousands of keys. */
 const MOST_KEYS = 1000;
-/** Which job a run is of. */
+/** The tag with the ID of a run's job. */
 export const JOB_TAG = 'kasane.job';
 export const MODELS_TAG = 'kasane.models';
 
@@ -45,7 +45,7 @@ export function paramsOf(spec: string): Pair[] {
   return [...found].map(([key, value]) => ({ key, value }));
 }
 
-/** What a run is marked with. */
+/** The tags of a run. */
 export function tagsOf(job: Job, source: Source | undefined): Pair[] {
   const tags: readonly (readonly [string, string])[] = [
     [JOB_TAG, job.id],
@@ -61,7 +61,7 @@ export function tagsOf(job: Job, source: Source | undefined): Pair[] {
   return tags.flatMap(([key, value]) => (value === '' ? [] : [{ key, value: value.slice(0, TAG_TEXT) }]));
 }
 
-/** What is told of a step. What is not finite cannot be told in JSON. @param metric name of the job's metric */
+/** The metrics of a step, without those that are not finite, which JSON cannot express. @param metric name of the job's metric */
 export function metricsOfStep(point: StepMetrics, metric: string): Metric[] {
   return metricsAt(point.step, point.time, {
     'train/loss': point.loss,
@@ -74,7 +74,7 @@ export function metricsOfStep(point: StepMetrics, metric: string): Metric[] {
   });
 }
 
-/** What is told of an epoch: its number is the step. @param now for one whose end an earlier version did not keep */
+/** The metrics of an epoch, whose number is the step. @param now for an epoch whose end an earlier version did not record */
 export function metricsOfEpoch(result: EpochResult, metric: string, now: number): Metric[] {
   const { epoch, trainLoss, trainMetric, testLoss, testMetric, testMetrics, seconds, endedAt } = result;
   const name = nameOf(metric);

@@ -1,6 +1,6 @@
 /**
- * Jobs as runs of an MLflow experiment. Nobody waits for it: every few seconds it looks at what the store and the runs know beyond what
- * was sent, so nothing is queued, and what MLflow does not take now is there later.
+ * Jobs as runs of an MLflow experiment. Nobody waits for it: every few seconds it compares what the store and the runs know with what was
+ * sent. So nothing is queued, and what MLflow does not accept now is sent later.
  */
 import { messageOf } from '@kasane/protocol/errors';
 import type { Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -25,7 +25,7 @@ import {
 import { JOB_TAG, MODELS_TAG, metricsOfEpoch, metricsOfStep, paramsOf, statusOf, tagsOf } from './content.ts';
 
 const INTERVAL_MS = 5_000;
-/** Of waiting after a failure: twice as long each time. */
+/** The first and the longest wait after failures; each wait is twice as long as the one before. */
 const [FIRST_WAIT_MS, LAST_WAIT_MS] = [1_000, 300_000];
 
 export interface MlflowExportOptions {
@@ -39,11 +39,11 @@ export interface MlflowExportOptions {
 export class MlflowExport {
   readonly #options: MlflowExportOptions;
   readonly #api: MlflowApi;
-  /** What rows are of. */
+  /** What rows of the store are about: the server with its experiment. */
   readonly #server: string;
-  /** Jobs of which there may be more to send. */
+  /** Jobs that may have more to send. */
   readonly #changed = new Set<string>();
-  /** Jobs that have been told that MLflow takes nothing. */
+  /** Jobs whose record says that MLflow accepts nothing now. */
   readonly #told = new Set<string>();
   #experiment: string | undefined;
   #failures = 0;
@@ -60,7 +60,7 @@ export class MlflowExport {
     this.#server = `${mlflow.url.replace(/\/+$/, '')} ${mlflow.experiment}`;
   }
 
-  /** Takes up jobs that have not ended, and those of which an earlier coordinator has not sent all. */
+  /** Takes up jobs that have not ended, and those that an earlier coordinator has not sent completely. */
   start(): void {
     const { store, events } = this.#options;
     for (const job of store.mlflow.unfinished(this.#server)) this.#changed.add(job);
@@ -102,7 +102,7 @@ export class MlflowExport {
     const { manager, mlflow } = this.#options;
     for (const { id } of manager.runs.all()) this.#changed.add(id);
     try {
-      // Also without jobs: a wrong address is told of when the coordinator starts.
+      // Even without jobs, so that a wrong address is noticed when the coordinator starts.
       this.#experiment ??= await this.#api.experiment(mlflow.experiment);
     } catch (error) {
       if (this.#isClosed) return;
@@ -129,12 +129,12 @@ export class MlflowExport {
     this.#back();
   }
 
-  /** Sends what is known of a job beyond what was sent. */
+  /** Sends what is new about a job. */
   async #send(id: string, experiment: string): Promise<void> {
     const { store, manager } = this.#options;
     const record = store.get(id);
     if (!record) return; // it has been deleted
-    // Before anything is read: what is told of a job that has ended is all there is.
+    // Read before everything else: if the job has ended by now, what is read next is complete.
     const job = manager.get(id);
     let sent = store.mlflow.get(this.#server, id) ?? (await this.#begin(job, record, experiment));
     if (sent.status === 'REFUSED') return;
@@ -171,7 +171,7 @@ export class MlflowExport {
     }
   }
 
-  /** Makes the run of a job, or finds the one that a coordinator made which was killed before it had noted that. */
+  /** Creates the run of a job, or finds the one that a coordinator created that was killed before it had recorded that. */
   async #begin(job: Job, record: JobRecord, experiment: string): Promise<SentToMlflow> {
     const { store } = this.#options;
     const tag = { key: JOB_TAG, value: job.id };
@@ -190,7 +190,7 @@ export class MlflowExport {
     return begun;
   }
 
-  /** @param list numbers of steps or epochs, ascending, with what is told of each @param sentUpTo notes how far it came */
+  /** @param list numbers of steps or epochs, ascending, with the metrics of each @param sentUpTo records how far it came */
   async #sendMetrics(
     run: string,
     list: readonly (readonly [number, readonly Metric[]])[],
@@ -207,7 +207,7 @@ export class MlflowExport {
     }
   }
 
-  /** Nothing more is sent of this job: the same request would be refused again. */
+  /** Nothing more is sent about this job: the same request would be refused again. */
   async #refused(job: string, why: string): Promise<void> {
     const { store, events, log } = this.#options;
     log.warn({ job }, `MLflow refuses job ${job}, of which nothing more is sent: ${why}`);
@@ -225,7 +225,7 @@ export class MlflowExport {
       log.warn(`MLflow at ${mlflow.url} takes nothing: ${why}; what is not sent now is sent later`);
   }
 
-  /** In the job's record, once an outage. */
+  /** In the job's record, once per outage. */
   #tell(job: string, why: string): void {
     if (this.#told.has(job)) return;
     this.#told.add(job);

@@ -8,7 +8,7 @@ import type { JobStore } from '../store/store.ts';
 type Models = Pick<JobStore, 'models'>;
 
 /**
- * A job whose `init` names the version that an alias points to now: it begins with the same weights whenever it does.
+ * A job whose `init` names the version that an alias points to now: whenever it starts, it starts from the same weights.
  * @throws KasaneError JOB_INVALID when there is no such model
  */
 export function pinned<Spec extends { readonly init?: unknown }>(spec: Spec, { models }: Models): Spec {
@@ -17,7 +17,7 @@ export function pinned<Spec extends { readonly init?: unknown }>(spec: Spec, { m
   return { ...spec, init: pinnedName(init, models) };
 }
 
-/** The same of a sweep, and of what it chooses from. @throws KasaneError JOB_INVALID */
+/** The same for a sweep, and for what it chooses from. @throws KasaneError JOB_INVALID */
 export function pinnedSweep(sweep: Sweep, store: Models): Sweep {
   const { base, search } = sweep;
   const init = search.parameters.init as { readonly choices?: readonly unknown[] } | undefined;

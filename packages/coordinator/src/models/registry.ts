@@ -1,4 +1,4 @@
-/** Registered models: weights of jobs under names that stay, with what they came of. */
+/** Registered models: weights of jobs under names that stay, with where they came from. */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -35,7 +35,7 @@ import type { DataIdentity } from '../submit/data-identity.ts';
 import { sourceOf } from '../submit/source.ts';
 import { VERSION } from '../version.ts';
 
-/** Jobs with the weights that a model began with, in its record. */
+/** Jobs that a model's record lists as having the weights that it started from. */
 const PARENT_JOBS = 4;
 
 export interface RegistryOptions {
@@ -98,7 +98,7 @@ export class Registry {
     const model = { name, version, digest, bytes: bytes.length, job, registeredAt: Date.now(), description };
     const origin = ModelRecordMessage.encode({
       ...this.#origin(record),
-      // The file is not where the job had it.
+      // The weights are in another file than the job's.
       job: { ...shown, models: [], model: '', spec: record.spec, waitingFor: undefined },
     }).finish();
     await this.#changing(digest, 'registration', async () => {
@@ -116,7 +116,7 @@ export class Registry {
     return store.models.version(name, version)!;
   }
 
-  /** What a job's weights came of. */
+  /** Where a job's weights came from. */
   #origin(record: JobRecord): Omit<ModelRecord, 'job'> {
     const { store, manager } = this.#options;
     const { init, data, trainedBy, id } = record;
@@ -181,7 +181,10 @@ export class Registry {
     });
   }
 
-  /** Deletes a version. Returns the bytes of its weights, if no other has them. @throws KasaneError USAGE, MODEL_NOT_FOUND, JOB_STATE, STATE_UNUSABLE, STATE_IN_USE */
+  /**
+   * Deletes a version. Returns the bytes of its weights, if no other has them.
+   * @throws KasaneError USAGE, MODEL_NOT_FOUND, JOB_STATE, STATE_UNUSABLE, STATE_IN_USE
+   */
   delete(model: string): Promise<number> {
     return this.#inTurn(async () => {
       const { store, manager, log } = this.#options;
@@ -215,7 +218,7 @@ export class Registry {
     throw new KasaneError('FILE_DAMAGED', file.why);
   }
 
-  /** Marks the file, makes a change, and leaves the file as the database then has it. */
+  /** Marks the file, makes a change, and leaves the file as the database says by then. */
   async #changing(digest: string, writing: 'registration' | 'deletion', change: () => Promise<void>) {
     const { store } = this.#options;
     try {

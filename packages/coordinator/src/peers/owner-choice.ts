@@ -38,7 +38,7 @@ export class OwnerChoice {
   }
 
   /**
-   * Who is to own parts, and what of that is to be told.
+   * Who is to own parts, and what is to be said about it.
    * @param taking workers that compute the job
    * @param members those that own parts now
    */

@@ -219,7 +219,7 @@ export class PeerExchange {
         `a sum of floats ${header.offset} and on that is not the worker's part`,
       );
     if (header.step === parameters.version + 1) {
-      // Of each chunk once, as `takeSum` takes it: an owner that repeats its own leaves those of others their place.
+      // Each chunk once, as `takeSum` accepts it: an owner that repeats its own must not take the place of others.
       if (!this.#early.some(({ header: { offset } }) => offset === header.offset))
         this.#early.push({ worker, header, payload: Uint8Array.from(payload) });
     } else if (header.step === parameters.version) {

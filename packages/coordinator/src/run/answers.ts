@@ -78,7 +78,7 @@ export function sum(answers: readonly Answer[]) {
   };
 }
 
-/** What is added to the epoch: nothing of a step that is left out. What else it has would depend on how its shards are grouped into tasks. */
+/** What a step adds to its epoch: nothing if it is left out, since the rest of it depends on how its shards are grouped into tasks. */
 export const toAdd = (
   answers: readonly Answer[],
   { lossSum, metricSum, counted, weight }: ReturnType<typeof sum>,

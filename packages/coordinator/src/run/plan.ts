@@ -42,7 +42,7 @@ export const cutsOf = ({ training, exchange }: Job['spec']): Cuts => {
   return { batch, shards, accumulate, every: exchange.every };
 };
 
-/** Nodes of the tree over the shards: so many that follow one another, the last one fewer. */
+/** Nodes of the tree over the shards: each has so many that follow one another, the last one maybe fewer. */
 const groupsOf = (shards: readonly Range[], each: number): Range[][] =>
   Array.from({ length: Math.ceil(shards.length / each) }, (_, group) =>
     shards.slice(group * each, (group + 1) * each),
@@ -93,7 +93,7 @@ export class RunPlan {
 
   /**
    * @param id the job's id
-   * @param levelNow of the tree of shards, whose nodes are handed out as tasks: asked once for each step. Default: each shard is a task
+   * @param levelNow level of the tree of shards whose nodes are handed out as tasks; asked once per step. Default: each shard is a task
    */
   constructor(id: string, job: Job, data: DataParts, levelNow: () => number = () => 0) {
     const { seed } = job.spec.training;
@@ -174,7 +174,7 @@ export class RunPlan {
     ).filter((shard) => shard !== undefined);
   }
 
-  /** The level at which a step is handed out: whatever is asked of the step later, it stays. */
+  /** The level at which a step is handed out. Once it has been asked for, it stays. */
   #levelOf(step: number): number {
     const known = this.#levels.get(step);
     if (known !== undefined) return known;

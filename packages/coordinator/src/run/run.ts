@@ -44,8 +44,8 @@ const TICK_MS = 200;
 const FIRST_STEPS = 2;
 
 /**
- * Where tasks are groups of shards, so many milliseconds of steps are handed out ahead, or two steps: a worker that joins finds its part in
- * those that come after them.
+ * Where tasks are groups of shards, steps of so many milliseconds are handed out ahead, at least two: a worker that joins gets its part
+ * only in the steps after those.
  */
 const AHEAD_MS = 2_000;
 

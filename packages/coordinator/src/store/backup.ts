@@ -80,8 +80,9 @@ async function copy(from: string, to: string): Promise<BackedUp> {
 }
 
 /**
- * Gives all files of jobs and of registered models a second name in a folder of ours, in a moment: what their own names lose until they are copied stays
- * there. A file is never written to once it has its name. Undefined where that cannot be done: then they are copied as they are found.
+ * Gives all files of jobs and of registered models a second name in a folder of ours, in a moment: what loses its first name before it is
+ * copied stays there. A file is never written to once it has its name. Undefined where that cannot be done: then files are copied as they
+ * are found.
  */
 function holdFiles(from: string): string | undefined {
   let held: string | undefined;

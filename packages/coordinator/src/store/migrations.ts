@@ -65,7 +65,7 @@ const steps: Readonly<Record<number, Step>> = {
     database.exec(`
       CREATE TABLE IF NOT EXISTS confusions (
         job TEXT PRIMARY KEY, epoch INTEGER NOT NULL, classes TEXT NOT NULL, counts TEXT NOT NULL) STRICT, WITHOUT ROWID;`),
-  /** Registered models with what each came of (a ModelRecord, encoded), their aliases, and of jobs what that is made from: JSON. */
+  /** Registered models with where each came from (a ModelRecord, encoded), their aliases, and what such a record needs of jobs (JSON). */
   7: (database) => {
     addColumn(database, 'jobs', 'source', "TEXT NOT NULL DEFAULT ''");
     addColumn(database, 'sweeps', 'source', "TEXT NOT NULL DEFAULT ''");

@@ -1,9 +1,9 @@
-/** What of each job has been sent to MLflow: whoever goes on after a restart sends what is left, and nothing twice. */
+/** What has been sent to MLflow of each job: after a restart the rest is sent, and nothing twice. */
 import type { DatabaseSync } from 'node:sqlite';
 import { number, text } from './job-record.ts';
 import type { Statement } from './state-writer.ts';
 
-/** Where a job stands with one server. */
+/** How much of a job one server has. */
 export interface SentToMlflow {
   readonly job: string;
   /** ID of its run there. */
@@ -11,7 +11,7 @@ export interface SentToMlflow {
   /** The last step and the last epoch that were sent. */
   readonly step: number;
   readonly epoch: number;
-  /** The status that the run was given; REFUSED: MLflow takes nothing of it. */
+  /** The status that the run was given; REFUSED: MLflow accepts nothing of the job. */
   readonly status: string;
   /** The registered models that it was tagged with. */
   readonly models: string;

@@ -1,6 +1,6 @@
 /**
- * The files of registered models. The database decides which there are: a mark is made before a file comes or goes, so that what a
- * coordinator was at when it ended is put right by the next one. Files that nobody has marked are never touched.
+ * The files of registered models. The database decides which there are: a mark is made before a file comes or goes, so that whatever a
+ * coordinator was doing when it ended is put right by the next one. Files that nobody has marked are never touched.
  */
 import { link, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -28,7 +28,11 @@ export async function settleModel(directory: string, digest: string, isKept: boo
   await rm(markOf(directory, digest), { force: true });
 }
 
-/** Does what an earlier coordinator has left. @param isKept whether a version has these weights @returns digests of files that it has removed */
+/**
+ * Finishes what an earlier coordinator has left.
+ * @param isKept whether a version has these weights
+ * @returns digests of files that it has removed
+ */
 export async function settleModels(
   directory: string,
   isKept: (digest: string) => boolean,
@@ -39,10 +43,10 @@ export async function settleModels(
   return marked.filter((digest) => !isKept(digest));
 }
 
-/** Gives weights their name. The file of the job gets a second name, where the file system has such; otherwise they are written once more. */
+/** Gives weights their name: the job's file gets a second one where the file system has links; otherwise they are written once more. */
 export async function keepModel(directory: string, digest: string, from: string, bytes: Uint8Array) {
   const path = join(directory, fileOfModel(digest));
-  // What a job's file is called may get other weights later; the file itself is never written to.
+  // The job's path may lead to other weights later, but the file itself is never written to.
   await rm(path, { force: true });
   try {
     await link(from, path);

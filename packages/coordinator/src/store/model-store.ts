@@ -1,5 +1,5 @@
 /**
- * Registered models and their aliases, in the tables beside those of jobs. The weights of a version are a file of their own, named by its
+ * Registered models and their aliases, in tables beside those of jobs. The weights of a version are a file of their own, named by its
  * SHA-256: neither the job that trained them nor its checkpoints are needed, and equal weights are kept once.
  */
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ export class ModelStore {
   readonly #db: DatabaseSync;
   readonly #directory: string;
   readonly #write: Write;
-  /** Versions of each digest, newest first: jobs are listed with them, again and again. */
+  /** Versions of each digest, newest first. Kept, because every list of jobs asks for them. */
   #byDigest: ReadonlyMap<string, readonly string[]> | undefined;
 
   /** @param write writes all or nothing, in the order in which it is called */
@@ -44,12 +44,12 @@ export class ModelStore {
     return join(this.#directory, fileOfModel(digest));
   }
 
-  /** Versions of all names. */
+  /** Number of versions of all names. */
   get count(): number {
     return number(this.#db.prepare('SELECT count(*) AS count FROM models').get()!.count);
   }
 
-  /** Of all versions, each once. */
+  /** Digests of all versions, each once. */
   digests(): string[] {
     return this.#db
       .prepare('SELECT DISTINCT digest FROM models ORDER BY digest')
@@ -108,7 +108,7 @@ export class ModelStore {
     throw new KasaneError('MODEL_NOT_FOUND', `${what}; list what is registered with \`${list}\``);
   }
 
-  /** What a version came of: a ModelRecord, encoded. */
+  /** Where a version came from: a ModelRecord, encoded. */
   record({ name, version }: Pick<ModelVersion, 'name' | 'version'>): Uint8Array {
     const row = this.#db
       .prepare('SELECT record FROM models WHERE name = ? AND version = ?')
@@ -136,7 +136,7 @@ export class ModelStore {
     };
   }
 
-  /** @param record what it came of, encoded */
+  /** @param record where it came from, encoded */
   add(model: Omit<ModelVersion, 'aliases'>, aliases: readonly string[], record: Uint8Array): Promise<void> {
     const { name, version, digest, bytes, job, registeredAt, description } = model;
     return this.#write(

@@ -469,7 +469,7 @@ export class JobStore {
   }
 }
 
-/** What JSON has as null was no finite number: the outputs of a layer had overflowed. */
+/** A null in JSON was a number that is not finite: the outputs of a layer had overflowed. */
 const numbersOf = ({ layers, ...snapshot }: Snapshot): Snapshot => ({
   ...snapshot,
   layers: layers.map((layer) => ({ ...layer, activationRms: layer.activationRms ?? Number.NaN })),

@@ -56,7 +56,7 @@ export async function loadData(
   return more.length > 0 ? { ...data, notes: [...(data.notes ?? []), ...more] } : data;
 }
 
-/** What its names come to must fit into messages and into the weights, which nothing could read otherwise. */
+/** Names, and what else prepares samples, must fit into messages and into the header of the weights, which nothing could read otherwise. */
 function checkNames({ spec }: Job, { preparation }: DataParts): void {
   const bytes = Buffer.byteLength(JSON.stringify(preparation));
   if (bytes <= PREPARATION_BYTES) return;
@@ -79,10 +79,10 @@ function spareClasses({ model }: Job, { preparation: { classes } }: DataParts): 
   ];
 }
 
-/** Losses that take scores and make probabilities of them. */
+/** Losses that take scores and turn them into probabilities. */
 const ofScores: ReadonlySet<string> = new Set(['classification', 'binary', 'next-token', 'masked-token']);
 
-/** Of probabilities such a loss makes probabilities once more: they stay near each other, and gradients are small. */
+/** Such a loss turns probabilities into probabilities once more: they stay near each other, and gradients are small. */
 function squashedScores({ model, objective }: Job): string[] {
   const last = model.description.layers.at(-1)?.type;
   if (!ofScores.has(objective.type) || (last !== 'softmax' && last !== 'sigmoid')) return [];

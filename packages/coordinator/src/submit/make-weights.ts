@@ -25,7 +25,7 @@ export interface WeightsRequest {
   readonly seed: number;
   /** A file that may be read. */
   readonly init: string | undefined;
-  /** Where that is, if `init` is a name. */
+  /** Its path, if `init` is the name of a registered model. */
   readonly file?: string | undefined;
   readonly initLayout: WeightLayout | undefined;
   /** SHA-256 that the file had; empty: nobody knows. */

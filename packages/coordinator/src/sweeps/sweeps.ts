@@ -39,7 +39,7 @@ export interface ShownSweep {
 export class Sweeps {
   readonly #options: SweepsOptions;
   readonly #running = new Map<string, SweepRun>();
-  /** Sweeps that have ended, as lists show them: thousands of trials need not be counted again whenever somebody looks. */
+  /** Sweeps that have ended, as lists show them: so thousands of trials are not counted again whenever somebody looks. */
   readonly #ended = new Map<string, SweepMessage>();
   /** Emits a sweep's id when that sweep may have changed. */
   readonly #changes = new EventEmitter<Record<string, []>>().setMaxListeners(0);

@@ -248,7 +248,7 @@ function write(
   for (let i = 0; i < size; i++) {
     const number = numbers[i]!;
     if (dtype === 'f32') {
-      // What is too large for a float32 would be infinite, and what is no number, such as null, mostly 0.
+      // A number too large for a float32 would become infinite, and what is no number, such as null, mostly 0.
       if (typeof number !== 'number' || !Number.isFinite(Math.fround(number)))
         throw refuse(`its ${part} has ${shown(number)} at ${i}; expected finite float32 numbers`);
       view.setFloat32(4 * i, number, true);
@@ -264,7 +264,7 @@ function write(
   }
 }
 
-/** Programs without types give anything. */
+/** Programs without types may pass anything. */
 const isListLike = (value: unknown): value is ArrayLike<number> =>
   typeof value === 'object' && value !== null && typeof (value as { length?: unknown }).length === 'number';
 const isIterable = (value: unknown): value is Samples =>

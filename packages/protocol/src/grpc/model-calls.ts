@@ -5,14 +5,14 @@ import { requireModelName } from '../job/model-name.ts';
 import { MOST_JOBS_PAGE } from '../limits.ts';
 import { bytesOf, type Calls, pagesOf, READING_DEADLINE_MS } from './calls.ts';
 
-/** What may be said of a model that is registered. */
+/** What may be said about a model that is registered. */
 export interface Registration {
   /** Aliases that point to it from then on. */
   readonly aliases?: readonly string[];
   readonly description?: string;
 }
 
-/** A version with what it came of. */
+/** A version, and where it came from. */
 export interface RegisteredModel {
   readonly model: ModelVersion;
   readonly record: ModelRecord;
@@ -38,7 +38,7 @@ export class ModelCalls {
     return made!;
   }
 
-  /** A version, by NAME:VERSION or NAME:ALIAS, with what it came of. */
+  /** A version, by NAME:VERSION or NAME:ALIAS, and where it came from. */
   async get(model: string): Promise<RegisteredModel> {
     const { model: found, record } = await this.#calls.one(ModelsService.get, { model });
     if (!found || !record)
@@ -55,7 +55,7 @@ export class ModelCalls {
     return models;
   }
 
-  /** Lets an alias point to a version. Returns that, and the version that it pointed to before, if it did. */
+  /** Makes an alias point to a version. Returns that, and the version that it pointed to before, if it did. */
   async setAlias(
     model: string,
     alias: string,

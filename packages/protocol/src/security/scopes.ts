@@ -10,8 +10,8 @@ import { TrainingService } from '../gen/kasane/v1/training.ts';
 
 export const scopes = ['read', 'submit', 'work', 'admin'] as const;
 /**
- * read: sees jobs, workers, models and weights. submit: also queues jobs, stops, resumes and deletes them, and registers models. work: takes tasks and answers them, and
- * is told where Redis is. admin: everything.
+ * read: sees jobs, workers, models and weights. submit: also queues jobs, stops, resumes and deletes them, and registers models. work:
+ * takes tasks and answers them, and is told where Redis is. admin: everything.
  */
 export type Scope = (typeof scopes)[number];
 
