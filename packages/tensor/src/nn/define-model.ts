@@ -88,12 +88,11 @@ export class ModelScope {
     options: { readonly name?: string },
     ...inputs: readonly Node[]
   ): Node {
+    const { name: given, ...stated } = options;
     const kind = typeof type === 'string' ? type : type.type;
-    const name = this.#within(options.name ?? `${kind}${this.#tracer.ordinal(`${this.#name} ${kind}`)}`);
-    if (typeof type !== 'string') {
-      const { name: _, ...own } = options;
-      return this.#run(name, kind, (scope) => type.build(scope, inputs, own as never));
-    }
+    const name = this.#within(given ?? `${kind}${this.#tracer.ordinal(`${this.#name} ${kind}`)}`);
+    if (typeof type !== 'string')
+      return this.#run(name, kind, (scope) => type.build(scope, inputs, stated as never));
     const from = inputs.map((node) => this.#source(node));
     const shape = this.#naming(name, () =>
       outputShapeOf(
@@ -102,7 +101,6 @@ export class ModelScope {
         inputs.map((node) => node.shape.slice(1)),
       ),
     );
-    const { name: _, ...stated } = options;
     this.#tracer.addLayer({ name, from, given: { type, ...stated } });
     const output = inputLeaf(name, [this.#tracer.samples, ...shape]);
     this.#tracer.stand(output, name);
@@ -249,7 +247,7 @@ function trace(definition: ModelDefinition, samples: number): Traced {
   const { output, ...others } = outputs ?? {};
   for (const [name, node] of Object.entries(others)) {
     checkNode(node, name);
-    if (!tracer.isOutput(node)) tracer.sourceOf(node, name, name);
+    tracer.sourceOf(node, name, name);
   }
   checkNode(output, 'build');
   const given = tracer.sourceOf(output!, 'output', 'output');

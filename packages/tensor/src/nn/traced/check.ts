@@ -8,7 +8,7 @@ import { type Initializer, LayerError, type ParameterPlan } from '../layer.ts';
 import { ModelError } from '../model-error.ts';
 import { isCount, isName, MAX_EXTENT, NAME_FORM } from '../options.ts';
 import { brief, checkAttributes, isStream } from './attributes.ts';
-import { type CheckedNode, expand, floatsOf, GraphError } from './expand.ts';
+import { type CheckedNode, expand, GraphError } from './expand.ts';
 import {
   GRAPH_VERSION,
   MOST_AXES,
@@ -28,7 +28,7 @@ type Path = readonly (string | number)[];
  * extents are powers of the samples, and those that are equal for 1 and for 2 always are; and what is rounded down (places of a window) rises or
  * falls with the samples, so that what fits at both ends fits in between.
  */
-export const TRIED = [2, 1, 2 ** 20] as const;
+const TRIED = [2, 1, 2 ** 20] as const;
 
 export interface CheckedGraph {
   readonly inputs: readonly Shape[];
@@ -99,7 +99,6 @@ export function checkLayerGraph(value: unknown, path: Path): CheckedGraph {
   const nodes = nodesOf(given.nodes, [...path, 'nodes'], leaves);
   checkStatistics(nodes, inputs.length, parameters, path);
   const output = placeOfValue(given.output, [...path, 'output'], leaves + nodes.length);
-  const graph = { inputs, parameters, nodes, output };
   const shapes = tryOut(path, nodes, inputs.length, (samples) => [
     ...inputs.map((shape, i) => input(`input${i}`, [samples, ...shape])),
     ...parameters.map(({ name, shape }) => parameter(name, shape)),
@@ -110,11 +109,11 @@ export function checkLayerGraph(value: unknown, path: Path): CheckedGraph {
       [...path, 'output'],
       'gives one number for each sample; expected [samples, ...] with at least one more axis',
     );
-  return { ...graph, outputShape };
+  return { inputs, parameters, nodes, output, outputShape };
 }
 
 /** @throws ModelError where a value is not one of f32 numbers for each sample */
-export function sampleShape({ shape, dtype }: Node, samples: number, path: Path): Shape {
+function sampleShape({ shape, dtype }: Node, samples: number, path: Path): Shape {
   if (dtype === 'f32' && shape[0] === samples) return shape.slice(1);
   throw fault(
     path,
@@ -173,17 +172,18 @@ function checkExtents(tried: readonly Tried[], leaves: number): void {
 
 /** What it would take, by sample. */
 function checkSize({ values, samples }: Tried, leaves: number): void {
-  let flops = 0;
+  let [floats, flops] = [0, 0];
   for (const [at, node] of values.entries()) {
-    if (sizeOf(node.shape) > MOST_FLOATS * samples)
+    const size = sizeOf(node.shape);
+    if (size > MOST_FLOATS * samples)
       throw new GraphError(
         at - leaves,
         node.op,
         `gives ${formatShape(node.shape)}; at most ${MOST_FLOATS} numbers a sample are allowed`,
       );
+    floats += size;
     flops += flopsOf(node);
   }
-  const floats = floatsOf(values);
   if (floats > MOST_FLOATS_OF_GRAPH * samples)
     throw new LayerError(
       `its values have ${floats / samples} numbers a sample; at most ${MOST_FLOATS_OF_GRAPH} are allowed`,

@@ -4,7 +4,7 @@ import { opNamed } from '../../ops/index.ts';
 import { constant } from '../../ops/leaf.ts';
 import { detach } from '../../ops/movement.ts';
 import { apply, OpError } from '../../ops/op.ts';
-import { formatShape, sameShape, sizeOf } from '../../shape.ts';
+import { formatShape, sameShape } from '../../shape.ts';
 import { dropped, normalNoise } from '../dropout.ts';
 import { type ForwardContext, LayerError } from '../layer.ts';
 import type { AttributesFor } from './attributes.ts';
@@ -103,7 +103,3 @@ function alike(op: string, given: readonly Node[]): readonly [Node, Node] {
   if (a && b && given.length === 2 && a.dtype === b.dtype && sameShape(a.shape, b.shape)) return [a, b];
   throw new LayerError(`${op} takes two values of one shape`);
 }
-
-/** Numbers that the values of a graph have. */
-export const floatsOf = (values: readonly Node[]): number =>
-  values.reduce((sum, { shape }) => sum + sizeOf(shape), 0);

@@ -56,10 +56,6 @@ export class Tracer {
     this.#sources.set(node, name);
   }
 
-  isOutput(node: Node): boolean {
-    return this.#sources.has(node);
-  }
-
   nameOf(node: Node): string | undefined {
     return this.#sources.get(node);
   }
