@@ -222,6 +222,25 @@ describe('defineModel', () => {
     expect(results[0]!.slice(0, 24)).not.toEqual(results[1]!.slice(0, 24));
   });
 
+  it('keeps its output where the loss has a layer that takes it', () => {
+    const { layers: found } = defineModel({
+      input: [4],
+      build: (m, x) => m.layer('dense', { units: 4, name: 'drawing' }, x),
+      loss: {
+        target: { dtype: 'f32', shape: [] },
+        of({ output }, m) {
+          const judged = m.layer('dense', { units: 4, name: 'judge' }, output!);
+          return mean(mul(judged, judged), [1]);
+        },
+      },
+    });
+    expect(found).toEqual([
+      { type: 'dense', units: 4, name: 'drawing' },
+      { type: 'dense', units: 4, name: 'judge' },
+      { type: 'output', name: 'output', from: 'drawing' },
+    ]);
+  });
+
   it('ties parameters of layers', async () => {
     const tied = defineModel({
       input: [4],

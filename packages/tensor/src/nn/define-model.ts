@@ -251,8 +251,9 @@ function trace(definition: ModelDefinition, samples: number): Traced {
   }
   checkNode(output, 'build');
   const given = tracer.sourceOf(output!, 'output', 'output');
-  const last = tracer.isRead(given) ? tracer.passOn(output!, 'output') : given;
   const described = loss && traceLoss(tracer, m, loss, { ...inputs, ...outputs });
+  // The loss may have layers that take the output, too.
+  const last = tracer.isRead(given) ? tracer.passOn(output!, 'output') : given;
   tracer.checkParameters();
   return {
     ...('input' in definition && { input: [...definition.input] }),

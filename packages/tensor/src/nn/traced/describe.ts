@@ -10,7 +10,7 @@ export interface Traced {
   readonly output?: readonly number[];
   readonly classes?: number;
   readonly layers: readonly TracedLayer[];
-  /** The layer that gives the output. */
+  /** The layer that gives the output, which no other one takes. */
   readonly last: string;
   readonly loss?: LossGraph;
 }
@@ -64,11 +64,8 @@ function typeOf(
   return type;
 }
 
-/** A model's output is its last layer's. */
-function outputLast(layers: readonly TracedLayer[], last: string): readonly TracedLayer[] {
-  const found = layers.find(({ name }) => name === last);
-  if (found && layers.at(-1) === found) return layers;
-  if (found && !layers.some(({ from }) => from.includes(last)))
-    return [...layers.filter((layer) => layer !== found), found];
-  return layers;
-}
+/** A model's output is its last layer's. @param last what no layer takes */
+const outputLast = (layers: readonly TracedLayer[], last: string): readonly TracedLayer[] => [
+  ...layers.filter(({ name }) => name !== last),
+  ...layers.filter(({ name }) => name === last),
+];
