@@ -5,6 +5,7 @@ import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import { addAlongTree } from '@kasane/tensor/internal/ops/shard-tree';
 import type { Tally } from '@kasane/tensor/internal/tally';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
+import { rangesOfShards } from '../samples/sample-reader.ts';
 import type { Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot } from '../slots/compute-slots.ts';
 import { type ShardSum, shardSum } from '../slots/gradient-sums.ts';
@@ -67,16 +68,6 @@ export async function computeGradient(
     found.push(rounded(await computeRange(computation, range, { arrival, onReady: ready, shard })));
   }
   return addAlongTree(found, both);
-}
-
-/** The samples of each shard of a task. */
-function rangesOfShards(sizes: readonly number[]): Range[] {
-  let end = 0;
-  return sizes.map((size) => {
-    const start = end;
-    end += size;
-    return { start, end };
-  });
 }
 
 /** The sums that go to the coordinator as floats, whatever they are the sums of: those of several parts may be infinite then, as within one. */

@@ -3,6 +3,7 @@ import { type Augmenter, augmenter } from '@kasane/data/internal/images/augment'
 import { mixUp } from '@kasane/data/internal/images/mixup';
 import { inputReader, readTargets } from '@kasane/data/internal/normalize';
 import { maskTokens } from '@kasane/data/internal/text/masking';
+import type { Range } from '@kasane/data/plan';
 import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import { type Field, fieldBytes } from '@kasane/tensor/internal/field';
@@ -60,26 +61,33 @@ export function sampleReader(format: SampleFormat, seed: number): SampleReader {
   };
 }
 
+/** The samples of each shard of a task. @param sizes of the shards, in order */
+export function rangesOfShards(sizes: readonly number[]): Range[] {
+  let end = 0;
+  return sizes.map((size) => {
+    const start = end;
+    end += size;
+    return { start, end };
+  });
+}
+
 interface Mixed {
   readonly x: Float32Array;
   readonly targets: Int32Array | Float32Array;
   readonly ids: Uint32Array;
 }
 
-/** Samples are mixed with others of their shard alone: which shards a worker computes must not matter. @returns the mixed targets */
+/** Samples are only mixed with others of their shard: which shards a worker computes must not matter. @returns the mixed targets */
 function mixShards(
   shards: readonly number[],
   { x, targets, ids }: Mixed,
   mix: (shard: Mixed) => Float32Array,
 ): Float32Array {
-  const found: Float32Array[] = [];
-  let start = 0;
-  for (const size of shards) {
+  const found = rangesOfShards(shards).map(({ start, end }) => {
     const of = <T extends Mixed[keyof Mixed]>(all: T) =>
-      all.subarray((start * all.length) / ids.length, ((start + size) * all.length) / ids.length) as T;
-    found.push(mix({ x: of(x), targets: of(targets), ids: of(ids) }));
-    start += size;
-  }
+      all.subarray((start * all.length) / ids.length, (end * all.length) / ids.length) as T;
+    return mix({ x: of(x), targets: of(targets), ids: of(ids) });
+  });
   if (found.length === 1) return found[0]!;
   const all = new Float32Array(found.reduce((floats, { length }) => floats + length, 0));
   let at = 0;
