@@ -1,6 +1,6 @@
 /**
- * A variational autoencoder of MNIST (Kingma and Welling 2014): describes each image by 16 numbers, draws it again from them, and has a
- * loss of its own. This file runs on your machine only; what it exports is data.
+ * A variational autoencoder of MNIST (Kingma and Welling 2014): describes each image by 16 numbers and draws it again from them. Its loss
+ * is a custom one. This file runs on your machine only; what it exports is data.
  *
  *     kasane train examples/own-model/vae.ts
  */
@@ -14,7 +14,7 @@ import { mean, sum } from '@kasane/tensor/ops/reduce';
 
 const [PIXELS, HIDDEN, CODE] = [784, 400, 16];
 
-/** A layer of one's own: weighted sums, and a straight line where they are positive. */
+/** A custom layer: weighted sums, and 0 in place of those that are negative. */
 const neurons = defineLayer({
   type: 'neurons',
   build(m, [x], { units }: { units: number }) {

@@ -1,4 +1,4 @@
-/** Scores of a classifier as probabilities. The tensor library's own softmax is an operation; this is for those who have a list of scores. */
+/** Scores of a classifier as probabilities. The softmax of `nn/losses.ts` is an operation; this one is for a list of scores. */
 export function softmax(scores: ArrayLike<number>): number[] {
   const list = Array.from(scores);
   const largest = list.reduce((most, score) => Math.max(most, score), Number.NEGATIVE_INFINITY);

@@ -116,7 +116,7 @@ describe('defineModel', () => {
     }
   });
 
-  it("has layers of one's own, in programs and in lists, and keeps each graph once", () => {
+  it('has custom layers, in programs and in lists, and keeps each graph once', () => {
     const listed = defineModel({
       input: [6],
       classes: 3,

@@ -60,7 +60,7 @@ function targets({ model, objective, format: { target } }: Training): string | u
   return `targets are ${formatField(target)}, but the objective is ${objective.type}: expected ${formatField(wanted)}`;
 }
 
-/** Whether targets of a data set are what the objective takes. Yes and no may come as whole numbers, and so may what a loss of one's own takes. */
+/** Whether targets of a data set are what the objective takes. Yes and no may come as whole numbers, and so may what a model's own loss takes. */
 function serves(given: Field, wanted: Field, { type }: Objective): boolean {
   const whole = given.dtype !== 'f32';
   if (wanted.dtype === 'f32' && type !== 'binary' && type !== 'own' && whole) return false;

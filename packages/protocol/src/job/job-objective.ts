@@ -96,7 +96,7 @@ export const objectiveSchema = z
 export function alignData(data: DataSpec, { type }: Objective, given: unknown, target?: Field): DataSpec {
   checkScale(data, type);
   if (data.format !== 'text' && data.format !== 'csv') return data;
-  // What a loss of its own takes, it says itself; a text's target is as the section says.
+  // A model's own loss says itself what it takes; a text's target is as the section says.
   if (type === 'own' && data.format === 'text') return data;
   const key = data.format === 'text' ? 'objective' : 'task';
   const kinds: Partial<Record<Objective['type'], string>> =

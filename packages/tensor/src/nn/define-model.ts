@@ -17,14 +17,14 @@ import { GRAPH_VERSION, type LossGraph } from './traced/format.ts';
 import { openSamples, TRACED } from './traced/open-samples.ts';
 import { checkAlike, layerNode, outputShapeOf, Tracer } from './traced/tracer.ts';
 
-/** A layer of one's own: a function that may be used many times, in models and by name in lists of layers. */
+/** A custom layer: a function that may be used many times, in models and by name in lists of layers. */
 export interface OwnLayer<O extends object = object> {
   /** What it is called: in lists of layers, and on the page. */
   readonly type: string;
   build(m: ModelScope, inputs: readonly Node[], options: O): Node;
 }
 
-/** What a statistic of the batches begins with, and how fast it follows them. */
+/** What a statistic of the batches starts with, and how fast it follows them. */
 export interface StatisticOptions {
   readonly initial: Initializer;
   /** Part of the way to the batch's value that it moves in a step. Default 0.1. */
@@ -72,7 +72,7 @@ export class ModelScope {
     return layerNode('phase', [training, otherwise], {}, training.shape);
   }
 
-  /** A layer that job files have, or one of one's own. Returns what it gives: [samples, ...]. */
+  /** A layer that job files have, or a custom one. Returns its output: [samples, ...]. */
   layer<T extends LayerTypeName>(
     type: T,
     options: LayerOptions<T> & { readonly from?: never },
@@ -125,7 +125,7 @@ export class ModelScope {
     return found;
   }
 
-  /** What is computed between layers is one too. */
+  /** What is computed between layers becomes a layer too. */
   #source(node: Node): string {
     checkNode(node, this.#name || 'the model');
     const known = this.#tracer.nameOf(node);
@@ -150,7 +150,7 @@ export class ModelScope {
 /** Values by their names. */
 export type Values = Readonly<Record<string, Node>>;
 
-/** A loss of one's own. Values: `output`, the other outputs that `build` returns, the inputs, and `target`. */
+/** A custom loss. Values: `output`, the other outputs that `build` returns, the inputs, and `target`. */
 export interface OwnLossDefinition {
   /** What the data has for each sample. */
   readonly target: { readonly dtype: 'f32' | 'i32'; readonly shape: Shape };
@@ -185,7 +185,7 @@ export interface PartsDefinition extends Common {
   build(m: ModelScope, inputs: Values): Built;
 }
 
-/** Layers as a job file lists them, some of them of one's own types. */
+/** Layers as a job file lists them, some of custom types. */
 export interface ListDefinition extends Common {
   readonly input: Shape;
   readonly layers: readonly ({ readonly type: string } & Readonly<Record<string, unknown>>)[];
@@ -194,7 +194,7 @@ export interface ListDefinition extends Common {
 
 export type ModelDefinition = WholeDefinition | PartsDefinition | ListDefinition;
 
-/** Declares a layer of one's own; infers the type of its options. */
+/** Declares a custom layer; infers the type of its options. */
 export function defineLayer<O extends object>(layer: OwnLayer<O>): OwnLayer<O> {
   if (layerNamed(layer.type))
     throw new ModelError([], `there is a layer ${layer.type} already; choose another type`);
@@ -215,7 +215,7 @@ export function defineModel(definition: ModelDefinition): ModelDescription {
     throw new ModelError([], 'build makes another number of layers with another number of samples');
   const traced = openSamples<Traced>(traces, (path) => placeOf(path, layers));
   const description = describeTraced(traced);
-  // What it says is what coordinator and workers will find: the rules are theirs.
+  // Checked as coordinator and workers will check it.
   buildModel(description);
   return description;
 }
@@ -281,7 +281,7 @@ function partsOf(tracer: Tracer, shapes: Readonly<Record<string, Shape>>): Value
   );
 }
 
-/** Layers as a job file lists them, some of one's own types. */
+/** The output of the last of them. */
 function layersOf(m: ModelScope, { layers, using }: ListDefinition, input: Node): Node {
   const made = new Map<string, Node>([['input', input]]);
   let last = input;

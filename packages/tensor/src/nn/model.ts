@@ -32,7 +32,7 @@ export interface ModelDescription {
   readonly layers: readonly LayerDescription[];
   /** Layers that are not trained: names, or what names begin with up to a dash (layer1 is layer1-0-conv1 as well). */
   readonly frozen?: readonly string[];
-  /** Layers that a program defined, by the types that `layers` name them by: see `traced/define-model.ts`. */
+  /** Layers that a program defined, by the types that `layers` name them by: see `define-model.ts`. */
   readonly definitions?: Readonly<Record<string, LayerGraph>>;
   /** A loss that a program defined, and its metric: what objective `own` trains for. */
   readonly loss?: LossGraph;

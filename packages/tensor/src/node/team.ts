@@ -1,6 +1,6 @@
 /**
  * For Node only: threads that run WebAssembly together. One leads: it opens programs and starts each stage; the others wait for that, and
- * within a stage all wait for each other in the code itself. Whoever has an event loop to hear of a thread's death starts them.
+ * within a stage all wait for each other in the code itself. They are started where there is an event loop that hears of a thread's death.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Helpers } from '../backends/wasm/helpers.ts';

@@ -18,7 +18,7 @@ export interface NodePair {
   readonly other: Node;
 }
 
-/** For which numbers of samples the pairs are. */
+/** The numbers of samples that the pairs are for. */
 export const PAIRED = [3, 5] as const;
 
 /** constant + perSample samples. */
@@ -32,7 +32,7 @@ interface Context extends NodePair {
   readonly inputs: readonly string[];
   /** A list of int64, of numbers that may follow the samples. */
   sizes(lines: readonly Line[]): string;
-  /** Numbers of the attributes. */
+  /** The numbers of an attribute. */
   line(name: string): readonly Line[];
 }
 
@@ -58,7 +58,7 @@ const linesOf = (a: readonly number[], b: readonly number[]): Line[] =>
 
 const isFixed = ({ perSample }: Line): boolean => perSample === 0;
 
-/** Of the attribute, which is a list where the other's is one. */
+/** An attribute as a list, even if it is a single number. */
 const listOf = (attributes: Attributes, name: string): readonly number[] =>
   [attributes[name] as number | readonly number[]].flat();
 
@@ -158,7 +158,7 @@ const converters: Readonly<Record<string, Converter>> = {
   slice: (context) => {
     const { graph, inputs, line, sizes } = context;
     const [start, size, step] = [line('start'), line('size'), fixed(context, 'step')];
-    // The last one that is taken, and one more.
+    // One behind the last that is taken.
     const end = start.map((from, i) => ({
       constant: from.constant + (size[i]!.constant - 1) * step[i]! + 1,
       perSample: from.perSample + size[i]!.perSample * step[i]!,

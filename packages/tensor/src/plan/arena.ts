@@ -52,7 +52,7 @@ function bytesIn(step: AnyStep, node: Node, width: 2 | 4): number {
   return alignUp((width * sizeOf(node.shape) * step.together) / step.rows + SLACK);
 }
 
-/** Bytes that one thread needs for what is a block's own. */
+/** Bytes that one thread needs for the tensors that lie within a block. */
 export const localBytes = (step: AnyStep): number =>
   step.kind === 'block' ? [...step.local].reduce((sum, node) => sum + bytesIn(step, node, 4), 0) : 0;
 
@@ -61,7 +61,7 @@ export const localBytes = (step: AnyStep): number =>
  * @param placed tensors that lie elsewhere already (inputs, parameters, gradients): not placed
  * @param kept tensors that must last to the end
  * @param workspace bytes that a step needs for itself while it runs
- * @param how bytes of an element, and threads that each have room for what is a block's own
+ * @param how bytes of an element, and threads, each of which has room for the tensors that lie within a block
  */
 export function layOut<S extends AnyStep>(
   steps: readonly S[],

@@ -70,7 +70,7 @@ export async function computeGradient(
   return addAlongTree(found, both);
 }
 
-/** The sums that go to the coordinator as floats, whatever they are the sums of: those of several parts may be infinite then, as within one. */
+/** Sums as floats, as the coordinator gets them: a sum of several parts may become infinite, as one within a part may. */
 export const rounded = (sums: TaskSums): TaskSums => ({
   ...sums,
   lossSum: Math.fround(sums.lossSum),
@@ -128,7 +128,7 @@ export async function computeRound(
 interface RangeOptions {
   readonly arrival?: () => Arrival | undefined;
   readonly onReady?: TaskComputation['onReady'];
-  /** By what the gradient is rounded, where its job has that. Default: it is not. */
+  /** The task by which the gradient is rounded, where its job has that. Default: it is not. */
   readonly rounded?: GradientTask;
   /** What becomes of the gradient in a group of shards. Default: it is the task's. */
   readonly shard?: ShardSum;

@@ -63,7 +63,7 @@ export interface JobSessionOptions {
 export class JobSession {
   readonly #options: JobSessionOptions;
   readonly #job: OpenedJob;
-  /** What frames bring of it. */
+  /** What frames bring for it. */
   readonly tensors: JobTensors;
   readonly #reader: SampleReader;
   readonly #keys: RunKeys;

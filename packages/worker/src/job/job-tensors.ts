@@ -1,4 +1,4 @@
-/** What frames bring a worker of one job: versions of its parameters, in messages or shared memory, and parts that workers exchange. */
+/** What frames bring a worker for one job: versions of its parameters, in messages or shared memory, and parts that workers exchange. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { CommitParts, Parts } from '@kasane/protocol/gen/kasane/v1/training';
 import {
@@ -101,7 +101,7 @@ export class JobTensors {
     else if (from === undefined) this.parts.state(header, payload);
   }
 
-  /** Nobody gets a version any more: whoever waits for one hears so. */
+  /** Ends the versions: whoever waits for one is told so. */
   release(): void {
     this.parameters.close();
     this.evaluated.close();

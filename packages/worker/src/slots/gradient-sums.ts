@@ -9,7 +9,7 @@ import type { Model } from '@kasane/tensor/nn/model';
 export interface ShardSum {
   /** Sums of earlier shards that are kept: nodes of the tree, the highest first. */
   readonly kept: number;
-  /** How many of them are added to the gradient, the last ones. */
+  /** How many of them, the last ones, are added to the gradient. */
   readonly added: number;
   /** Whether the sum is kept in their place, for a later shard; otherwise it is the task's. */
   readonly isKept: boolean;
@@ -19,7 +19,7 @@ export interface ShardSum {
 export function shardSum(index: number, count: number): ShardSum {
   const kept = ones(index);
   const isKept = index < count - 1;
-  // As many as nodes end with this shard; with the last one all that are left.
+  // As many as there are nodes that end with this shard; with the last shard all that are left.
   return { kept, added: isKept ? kept + 1 - ones(index + 1) : kept, isKept };
 }
 

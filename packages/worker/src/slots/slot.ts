@@ -194,7 +194,7 @@ export class Slot implements ComputeSlot {
         for (const { reject: refuse } of this.#opening.values()) refuse(error);
         Atomics.store(this.#words, STAGE, FAILED);
         Atomics.notify(this.#words, STAGE);
-        // Those that are left would wait for it for ever.
+        // The other threads would wait for it forever.
         void this.#team?.end();
         if (this.#team) void this.#thread.terminate();
         onDeath(error);

@@ -21,13 +21,13 @@ export function pushAddress(f: FunctionBuilder, address: Address): FunctionBuild
   return f.i32(address.at).op('i32Add');
 }
 
-/** Of what every thread has one: where those of the first begin, and bytes from one thread's to the next. */
+/** Memory of which every thread has its own: where the first thread's begins, and bytes from one thread's to the next. */
 export interface OwnAddress {
   readonly at: number;
   readonly apart: number;
 }
 
-/** Where a thread's own begins: a number where there is but one thread (`apart` 0). */
+/** Where a thread's own memory begins: a plain number where there is only one thread (`apart` 0). */
 export const ownAddress = (f: FunctionBuilder, { at, apart }: OwnAddress): Address =>
   apart === 0 ? at : { at, by: `own ${apart}`, push: () => f.global(THREAD).i32(apart).op('i32Mul') };
 

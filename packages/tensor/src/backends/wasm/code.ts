@@ -43,7 +43,7 @@ export async function startCode(
   };
 }
 
-/** Lets those go that wait for this thread, which comes no more, and waits until they have gone. */
+/** Releases the threads that wait for this one, which will not come, and waits until they are gone. */
 function giveUp(memory: ArrayBufferLike, barrier: number, helpers: Helpers): void {
   const words = new Int32Array(memory);
   const at = (offset: number) => (barrier + offset) / 4;

@@ -56,7 +56,7 @@ export interface Encoded {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Byte offset of the words by which threads wait for each other. */
   readonly barrier: number;
-  /** Of each stage whether all threads run it; otherwise the first does alone. */
+  /** For each stage, whether all threads run it; otherwise only the first does. */
   readonly together: readonly boolean[];
 }
 

@@ -1,6 +1,6 @@
 /**
  * Kernels for several threads. All of them run the same code over the same memory, and each does its part: so many rows, columns, images
- * or elements of the result, whose number it finds by its own. No sum is cut, so that the bits are the same however many there are.
+ * or elements of the result, which it finds by its own number. No sum is cut, so that the bits are the same however many there are.
  */
 import { FunctionBuilder, type Local } from '../../assembler.ts';
 import { type Address, THREAD } from './address.ts';
@@ -25,7 +25,7 @@ export interface Cut {
   readonly each: number;
   readonly whole: number;
   readonly rest: number;
-  /** Which part of the threads' time is used: 1 where all take the same. */
+  /** How much of the threads' time is used: 1 where all take equally many. */
   readonly use: number;
 }
 
@@ -56,7 +56,7 @@ export function emitParts(
   if (rest > 0) onThread(f, whole, () => body(rest));
 }
 
-/** The same for a body that takes one unit, and the next one each time: its code is there once. */
+/** The same for a body that takes one unit, and the next one each time: its code is emitted once. */
 export function eachOfPart(f: FunctionBuilder, { each, whole, rest }: Cut, body: () => void): void {
   const left = f.local('i32');
   const is = (op: 'i32LtU' | 'i32Eq') => f.global(THREAD).i32(whole).op(op);
@@ -152,7 +152,7 @@ const LEAST_PRODUCTS = 2 ** 20;
 /** The same of elements that are read or written. */
 const LEAST_ELEMENTS = 2 ** 17;
 
-/** How many threads so much is worth: half of the least for each. */
+/** How many threads so much work is worth: at least half of the least for each. */
 function worth({ threads, eager }: Sharing, work: number, least: number): number {
   if (eager) return work > 0 ? threads : 1;
   return work < least ? 1 : Math.min(threads, Math.floor((2 * work) / least));

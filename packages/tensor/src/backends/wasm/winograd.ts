@@ -44,7 +44,7 @@ interface Workspace {
   readonly end: number;
 }
 
-/** A mapped window of more bytes stays in no core's own cache: then its points are divided among threads, and otherwise the tiles. */
+/** A mapped window of more bytes fits into no core's own cache: its points are divided among threads then, and otherwise the tiles. */
 const LARGE_WINDOW = 2 ** 20;
 
 /** Whether threads have the points of a block, and map its tiles together; otherwise each has tiles, and blocks of its own. */
@@ -52,7 +52,7 @@ const byPoints = (node: Node, kernel: KernelName): boolean =>
   node.op === 'conv2dWeightGradient' ||
   pointsOf(shapeOf(node)) * bytesOfPoint(shapeOf(node), kernel) > LARGE_WINDOW;
 
-/** Where a node's workspace has what, for so many threads. */
+/** How a node's workspace is laid out, for so many threads. */
 function workspaceOf(node: Node, kernel: KernelName, start: number, threads: number): Workspace {
   const shape = shapeOf(node);
   const { channels, filters, block, tile } = shape;

@@ -1,4 +1,4 @@
-/** Which attributes the operations of a graph have, and of which kind: one entry an operation, or it does not compile. */
+/** Which attributes the operations of a graph have, and of which kind: without an entry for each operation it does not compile. */
 import type { AliasOpName, KernelOpName } from '../../ops/index.ts';
 import { pointwiseNamed } from '../../ops/index.ts';
 import { LayerError } from '../layer.ts';
@@ -47,7 +47,7 @@ const primitives: Readonly<
 
 /** What only a traced graph has: each becomes operations when a program is made of the layer. */
 const ofLayers = {
-  /** Of x, while training: with dropout. */
+  /** x, with dropout while training. */
   dropout: { rate: 'number', stream: 'integer' },
   /** While training: normally distributed numbers; 0 otherwise. */
   normal: { shape: 'shape', stream: 'integer' },
@@ -162,6 +162,6 @@ export function brief(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }
 
-/** Whether random streams are there for it. */
+/** Whether it is the number of a stream of random numbers. */
 export const isStream = (stream: unknown): boolean =>
   Number.isInteger(stream) && (stream as number) >= 0 && (stream as number) < MOST_STREAMS;

@@ -1,4 +1,4 @@
-/** Graphs from outside: what they are made of is checked here, and what they compute by the operations' own rules, at two sizes. */
+/** Graphs from outside: what they are made of is checked here, and what they compute by the operations' own rules, with several numbers of samples. */
 import type { Node } from '../../graph.ts';
 import { input, parameter } from '../../ops/leaf.ts';
 import { formatShape, type Shape, sizeOf } from '../../shape.ts';
@@ -85,7 +85,7 @@ export function checkVersion(version: unknown, path: Path): void {
 }
 
 /**
- * A layer's graph, checked, and tried with two numbers of samples, while training and not.
+ * A layer's graph, checked, and tried with several numbers of samples, while training and not.
  * @throws ModelError with the path of what is wrong
  */
 export function checkLayerGraph(value: unknown, path: Path): CheckedGraph {
@@ -170,7 +170,7 @@ function checkExtents(tried: readonly Tried[], leaves: number): void {
     }
 }
 
-/** What it would take, by sample. */
+/** What it would take, for each sample. */
 function checkSize({ values, samples }: Tried, leaves: number): void {
   let [floats, flops] = [0, 0];
   for (const [at, node] of values.entries()) {

@@ -9,7 +9,7 @@ export const GRAPH_VERSION = 1;
 /** A whole number, or a multiple of the number of samples: 'n', '2n'. */
 export type Extent = number | string;
 
-/** A number of the format that JSON does not have is 'inf', '-inf' or 'nan'. */
+/** Numbers that JSON cannot write are 'inf', '-inf' and 'nan'. */
 export type GraphAttribute = Extent | boolean | readonly Extent[];
 
 export type GraphAttributes = Readonly<Record<string, GraphAttribute>>;
@@ -29,7 +29,7 @@ export interface GraphParameter {
   readonly statistic?: { readonly rate: number };
 }
 
-/** A layer of one's own. Its values are numbered: inputs, then parameters, then nodes, from 0. */
+/** A custom layer. Its values are numbered: inputs, then parameters, then nodes, from 0. */
 export interface LayerGraph {
   readonly version: typeof GRAPH_VERSION;
   /** Shape of a sample of each input. */
@@ -40,7 +40,7 @@ export interface LayerGraph {
   readonly output: number;
 }
 
-/** A loss of one's own, and a metric. Its values are numbered: what `from` names, the target, then nodes. */
+/** A custom loss, and a metric. Its values are numbered: what `from` names, the target, then nodes. */
 export interface LossGraph {
   readonly version: typeof GRAPH_VERSION;
   /** Names of layers, or 'input'. */
