@@ -73,8 +73,6 @@ function buildLoop(step: LoopStep, context: TeamContext): FunctionBuilder | unde
   return f;
 }
 
-const isLarge = (team: Team, elements: number) => threadsForElements(team, elements) > 1;
-
 type Build = (step: KernelStep, context: TeamContext) => FunctionBuilder | undefined;
 
 const builders: Readonly<Record<string, Build>> = {
@@ -119,60 +117,56 @@ const builders: Readonly<Record<string, Build>> = {
   },
 
   scatterAdd: (step, context) =>
-    isLarge(context.team, sizeOf(step.output.shape)) ? buildStep(step, context) : undefined,
-  fold: ({ output, inputs: [x] }, { place, team }) =>
-    isLarge(team, sizeOf(x!.shape)) && attributesOf(foldOp, output).axis > 0
-      ? byRows(output.shape[0]!, team, (f, count, cut) => {
-          const [from, to] = [x!, output].map((node) =>
-            ofPart(f, cut, place(node), 4 * sizeOf(node.shape.slice(1))),
-          ) as [Address, Address];
-          const first = { ...x!, shape: [count, ...x!.shape.slice(1)] };
-          foldKernel({ ...output, shape: [count, ...output.shape.slice(1)], inputs: [first] }, from, to, f);
-        })
-      : undefined,
+    threadsForElements(context.team, sizeOf(step.output.shape)) > 1 ? buildStep(step, context) : undefined,
+  fold: ({ output, inputs: [x] }, { place, team }) => {
+    if (attributesOf(foldOp, output).axis === 0) return undefined;
+    return byRows(output.shape[0]!, sizeOf(x!.shape), team, (f, count, cut) => {
+      const [from, to] = [x!, output].map((node) =>
+        ofPart(f, cut, place(node), 4 * sizeOf(node.shape.slice(1))),
+      ) as [Address, Address];
+      const first = { ...x!, shape: [count, ...x!.shape.slice(1)] };
+      foldKernel({ ...output, shape: [count, ...output.shape.slice(1)], inputs: [first] }, from, to, f);
+    });
+  },
   argmax: ({ output, inputs: [scores] }, { place, team }) =>
-    isLarge(team, sizeOf(scores!.shape))
-      ? byRows(sizeOf(output.shape), team, (f, count, cut) => {
-          const from = ofPart(f, cut, place(scores!), 4 * scores!.shape.at(-1)!);
-          argmax({ ...output, shape: [count] }, from, ofPart(f, cut, place(output), 4), f);
-        })
-      : undefined,
+    byRows(sizeOf(output.shape), sizeOf(scores!.shape), team, (f, count, cut) => {
+      const from = ofPart(f, cut, place(scores!), 4 * scores!.shape.at(-1)!);
+      argmax({ ...output, shape: [count] }, from, ofPart(f, cut, place(output), 4), f);
+    }),
   argmaxEquals: ({ output, inputs: [scores, labels] }, { place, team }) =>
-    isLarge(team, sizeOf(scores!.shape))
-      ? byRows(sizeOf(output.shape), team, (f, count, cut) => {
-          const from = ofPart(f, cut, place(scores!), 4 * scores!.shape.at(-1)!);
-          const [label, to] = [labels!, output].map((node) => ofPart(f, cut, place(node), 4));
-          argmaxEquals({ ...output, shape: [count] }, from, label!, to!, f);
-        })
-      : undefined,
+    byRows(sizeOf(output.shape), sizeOf(scores!.shape), team, (f, count, cut) => {
+      const from = ofPart(f, cut, place(scores!), 4 * scores!.shape.at(-1)!);
+      const [label, to] = [labels!, output].map((node) => ofPart(f, cut, place(node), 4));
+      argmaxEquals({ ...output, shape: [count] }, from, label!, to!, f);
+    }),
   oneHot: ({ output, inputs: [labels] }, { place, team }) =>
-    isLarge(team, sizeOf(output.shape))
-      ? byRows(sizeOf(labels!.shape), team, (f, count, cut) => {
-          const classes = output.shape.at(-1)!;
-          const rows = { ...output, shape: [count, classes], inputs: [{ ...labels!, shape: [count] }] };
-          oneHot(rows, ofPart(f, cut, place(labels!), 4), ofPart(f, cut, place(output), 4 * classes), f);
-        })
-      : undefined,
+    byRows(sizeOf(labels!.shape), sizeOf(output.shape), team, (f, count, cut) => {
+      const classes = output.shape.at(-1)!;
+      const rows = { ...output, shape: [count, classes], inputs: [{ ...labels!, shape: [count] }] };
+      oneHot(rows, ofPart(f, cut, place(labels!), 4), ofPart(f, cut, place(output), 4 * classes), f);
+    }),
   dropoutMask: ({ output, inputs: [ids, key] }, { place, team }) => {
     const size = sizeOf(attributesOf(dropoutMaskOp, output).shape);
     // What is written beyond a row would otherwise be another thread's.
-    if (!isLarge(team, sizeOf(output.shape)) || size % LINE > 0) return undefined;
-    return byRows(output.shape[0]!, team, (f, count, cut) => {
+    if (size % LINE > 0) return undefined;
+    return byRows(output.shape[0]!, sizeOf(output.shape), team, (f, count, cut) => {
       const [id, to] = [ofPart(f, cut, place(ids!), 4), ofPart(f, cut, place(output), 4 * size)];
       dropoutMask({ ...output, shape: [count, ...output.shape.slice(1)] }, id, place(key!), to, f);
     });
   },
 };
 
-/** A function whose threads take rows. */
+/** A function whose threads take rows. @param elements that are read or written: undefined where they are too few */
 function byRows(
   rows: number,
-  { threads }: Team,
+  elements: number,
+  team: Team,
   emit: (f: FunctionBuilder, count: number, cut: Cut) => void,
-): FunctionBuilder {
+): FunctionBuilder | undefined {
+  if (threadsForElements(team, elements) === 1) return undefined;
   const f = new FunctionBuilder();
-  const cut = cutOf(rows, threads);
-  emitParts(f, cut, threads, (count) => emit(f, count, cut));
+  const cut = cutOf(rows, team.threads);
+  emitParts(f, cut, team.threads, (count) => emit(f, count, cut));
   return f;
 }
 
