@@ -6,7 +6,7 @@ import { formatShape, type Shape, sizeOf } from '@kasane/tensor/shape';
 import { DataError, type Field } from '../dataset.ts';
 import { RangeFinder } from '../target-range.ts';
 import { type ChunkForm, ChunkWriter } from './chunk-writer.ts';
-import { requireRoom, writeIndex } from './pack.ts';
+import { requireRoom, writeIndex } from './packed-folder.ts';
 import { CHUNK_BYTES, type PackedPart, recordBytes } from './packed-index.ts';
 
 /** What every sample has. */

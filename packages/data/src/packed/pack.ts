@@ -1,23 +1,11 @@
 /** Writes packed data from whatever can be opened. */
-import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { fieldBytes } from '@kasane/tensor/internal/field';
-import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
-import { kindOfPath, listFolder } from '@kasane/tensor/internal/node/regular-file';
-import { DataError, type DataParts, type Dataset, readSamples } from '../dataset.ts';
-import { isTemporaryFile, writeWholeFile } from '../files/whole-file.ts';
+import { type DataParts, type Dataset, readSamples } from '../dataset.ts';
 import type { TargetRange } from '../target-range.ts';
 import { type ChunkForm, ChunkWriter } from './chunk-writer.ts';
-import {
-  CHUNK_BYTES,
-  CHUNKS_FOLDER,
-  digestOf,
-  encodeIndex,
-  INDEX_FILE,
-  type PackedIndex,
-  type PackedPart,
-  recordBytes,
-} from './packed-index.ts';
+import { requireRoom, writeIndex } from './packed-folder.ts';
+import { CHUNK_BYTES, type PackedPart, recordBytes } from './packed-index.ts';
 
 /**
  * Packs both parts into a folder, the index last: without it there is no packed data. Chunks that are there already are kept.
@@ -54,28 +42,6 @@ export async function packData(
     train: await pack(train),
     test: await pack(test),
   });
-}
-
-/** Makes a dataset of the chunks in a folder. @returns SHA-256 of the index */
-export async function writeIndex(folder: string, content: Omit<PackedIndex, 'format'>): Promise<string> {
-  const index = encodeIndex(content);
-  makeFolders(folder);
-  await writeWholeFile(join(folder, INDEX_FILE), index);
-  return digestOf(index);
-}
-
-/** Chunks of a packing that was interrupted may be there. Beside anything else, packed data would be taken for a part of it, or the other way round. */
-export function requireRoom(folder: string): void {
-  if (existsSync(join(folder, INDEX_FILE)))
-    throw new DataError(`${folder}: it already contains packed data; choose another folder`);
-  if (kindOfPath(folder) !== 'folder') return;
-  const other = listFolder(folder).find(
-    ({ name }) => name !== CHUNKS_FOLDER && !name.startsWith('.') && !isTemporaryFile(name),
-  );
-  if (other)
-    throw new DataError(
-      `${folder}: it contains other files, such as ${other.name}; choose a new or empty folder`,
-    );
 }
 
 /** The same data gives the same index, wherever it was packed. */
