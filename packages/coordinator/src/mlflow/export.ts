@@ -106,8 +106,7 @@ export class MlflowExport {
       this.#experiment ??= await this.#api.experiment(mlflow.experiment);
     } catch (error) {
       if (this.#isClosed) return;
-      for (const job of this.#changed) this.#tell(job, messageOf(error));
-      this.#away(messageOf(error));
+      this.#away(messageOf(error), this.#changed);
       return;
     }
     for (const job of [...this.#changed]) {
@@ -121,8 +120,7 @@ export class MlflowExport {
           continue;
         }
         this.#changed.add(job);
-        this.#tell(job, messageOf(error));
-        this.#away(messageOf(error));
+        this.#away(messageOf(error), [job]);
         return;
       }
     }
@@ -219,17 +217,16 @@ export class MlflowExport {
       .catch(() => {}); // it is tried, and refused, again
   }
 
-  #away(why: string): void {
-    const { log, mlflow } = this.#options;
+  /** Says so once per outage: in the log, and in the records of jobs that have something to send. */
+  #away(why: string, jobs: Iterable<string>): void {
+    const { events, log, mlflow } = this.#options;
+    for (const job of jobs) {
+      if (this.#told.has(job)) continue;
+      this.#told.add(job);
+      events.add(job, { code: 'mlflow-away', args: { why } });
+    }
     if (this.#failures++ === 0)
       log.warn(`MLflow at ${mlflow.url} takes nothing: ${why}; what is not sent now is sent later`);
-  }
-
-  /** In the job's record, once per outage. */
-  #tell(job: string, why: string): void {
-    if (this.#told.has(job)) return;
-    this.#told.add(job);
-    this.#options.events.add(job, { code: 'mlflow-away', args: { why } });
   }
 
   #back(): void {
