@@ -1,30 +1,30 @@
 /** The page in a real browser, over a cluster that really trains: each view, what a user does there, who is kept from nothing. */
-import { readFileSync } from 'node:fs';
 import { JobStore } from '@kasane/coordinator/internal/store/store';
-import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { LoadChild } from './load/child.ts';
-import { browserFlags, browserPath } from './support/browser.ts';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import {
+  eventually,
+  expectAccessible,
+  expectNoScrolling,
+  inkOf,
+  type OpenedDashboard,
+  openDashboard,
+} from './support/dashboard-page.ts';
 import { drawThree } from './support/draw.ts';
 import { longMetrics } from './support/metrics-history.ts';
 import { needing } from './support/needs.ts';
 
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
-let dashboard: Dashboard;
 let data: string;
 
 afterAll(() => cleanUp.run());
 
-const axe = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 /** Bytes of JavaScript over the network, compressed as the server sends them. */
 const SCRIPT_BYTES = 200_000;
-
-/** On a busy machine everything takes its time. */
-const eventually = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 60_000, interval: 100 });
 
 const job = (name: string, epochs: number, model: object = { preset: 'mnist-mlp' }) => ({
   name,
@@ -50,64 +50,34 @@ const attending = {
 };
 
 describe('the page', needing(['chromium']), () => {
-  let browser: Browser;
   let page: Page;
+  let go: OpenedDashboard['go'];
+  let problems: OpenedDashboard['problems'];
   let trained: string;
-  const problems: string[] = [];
   const scripts = new Map<string, number>();
 
   beforeAll(async () => {
     await cluster.start();
     await Promise.all([cluster.worker(), cluster.worker()]);
     data = smallMnist(temporaryDirectory(cleanUp), 4000, 500);
-    dashboard = await startDashboard({ coordinator: cluster.address, port: 0 });
-    cleanUp.add(() => dashboard.close());
-    browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
-    cleanUp.add(() => browser.close());
-    page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
-    page.setDefaultTimeout(90_000);
-    page.on('pageerror', (error) => problems.push(error.message));
-    page.on('console', (message) => {
-      // The job file that is refused, on purpose.
-      if (message.type() === 'error' && !message.text().includes('status of 400'))
-        problems.push(message.text());
-    });
+    // The job file that is refused, on purpose.
+    const isExpected = (error: string) => error.includes('status of 400');
+    ({ page, go, problems } = await openDashboard(cleanUp, cluster, isExpected));
     page.on('requestfinished', async (request) => {
       if (request.resourceType() !== 'script') return;
       // Of a page that has been closed meanwhile nobody knows.
       const sizes = await request.sizes().catch(() => undefined);
       if (sizes) scripts.set(request.url(), sizes.responseBodySize);
     });
-    await page.goto(dashboard.url);
+    await go('');
   });
 
-  const go = (hash: string) => page.goto(`${dashboard.url}/#${hash}`);
   const submit = async (spec: object) => {
     const { client } = cluster;
     return client.submit(JSON.stringify(spec)).finally(() => client.close());
   };
   const text = async (selector: string) => (await page.locator(selector).allInnerTexts()).join('\n');
   const stateOf = (id: string) => page.locator(`article[data-job="${id}"] .state`);
-  const inkOf = (selector: string) =>
-    page.locator(selector).evaluateAll((all) =>
-      (all as HTMLCanvasElement[]).map((canvas) => {
-        const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
-        return new Set(data).size > 4;
-      }),
-    );
-  const expectAccessible = async (view: string) => {
-    await page.evaluate(axe);
-    const faults = await page.evaluate(async () => {
-      const { axe } = globalThis as unknown as {
-        axe: { run(): Promise<{ violations: { impact: string; id: string; nodes: { html: string }[] }[] }> };
-      };
-      const { violations } = await axe.run();
-      return violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)}`);
-    });
-    expect(faults, view).toEqual([]);
-  };
 
   /** By the key that people have for it, everything that a mouse can use. */
   const expectReachable = async (view: string) => {
@@ -130,8 +100,6 @@ describe('the page', needing(['chromium']), () => {
     });
     expect(missed, view).toEqual([]);
   };
-  const expectNoScrolling = () =>
-    page.waitForFunction(() => document.documentElement.scrollWidth <= window.innerWidth);
 
   it('takes a job, lets it be followed to its end, and shows its curves, checkpoints and events', async () => {
     await page.getByText('2 workers, 2 slots').waitFor();
@@ -150,7 +118,7 @@ describe('the page', needing(['chromium']), () => {
     const head = await text('#job-head');
     expect(head).toContain(`${(100 * ended.history.at(-1)!.testMetric).toFixed(2)} %`);
     expect(head).toContain(ended.digest);
-    await eventually(() => inkOf('.chart canvas')).toEqual(new Array(6).fill(true));
+    await eventually(() => inkOf(page, '.chart canvas')).toEqual(new Array(6).fill(true));
     await page.getByRole('link', { name: 'Final weights' }).waitFor();
     await page.getByRole('heading', { name: 'Confusion matrix (epoch 6)' }).waitFor();
     const right = (await page.locator('.confusion td.right').allInnerTexts()).reduce(
@@ -165,7 +133,7 @@ describe('the page', needing(['chromium']), () => {
     await page.getByLabel('Smoothing').fill('0.6');
     await page.getByLabel('X axis').selectOption('epoch');
     await page.getByRole('button', { name: 'Zoom in' }).click();
-    await expectAccessible('curves');
+    await expectAccessible(page, 'curves');
   });
 
   it('shows the layers: gradients, distributions, and the filters and maps of the newest checkpoint', async () => {
@@ -178,7 +146,7 @@ describe('the page', needing(['chromium']), () => {
     await page.locator('[data-pictures=filters] canvas').waitFor();
     await page.locator('[data-ridges=gradient] canvas').waitFor();
     await page.locator('[data-ridges=weights] canvas').waitFor();
-    expect(await inkOf('[data-pictures] canvas')).toEqual([true, true]);
+    expect(await inkOf(page, '[data-pictures] canvas')).toEqual([true, true]);
     const maps = () =>
       page
         .locator('[data-pictures=maps] canvas')
@@ -190,12 +158,12 @@ describe('the page', needing(['chromium']), () => {
     await plates.first().focus();
     await page.keyboard.press('ArrowDown');
     await page.locator('.detail h2', { hasText: 'relu1' }).waitFor();
-    await expectAccessible('layers');
+    await expectAccessible(page, 'layers');
 
     const other = await cluster.run(job('attending', 1, attending));
     await go(`/job/${other.id}/layers`);
     await page.locator('[data-pictures=attention] canvas').waitFor();
-    expect(await inkOf('[data-pictures=attention] canvas')).toEqual([true]);
+    expect(await inkOf(page, '[data-pictures=attention] canvas')).toEqual([true]);
   });
 
   it('recognises a digit that is drawn, with what it loads for that within the limit', async () => {
@@ -203,7 +171,7 @@ describe('the page', needing(['chromium']), () => {
     await page.locator('canvas.pad').waitFor();
     await drawThree(page);
     await page.locator('.guess', { hasText: /^3$/ }).waitFor();
-    await expectAccessible('try');
+    await expectAccessible(page, 'try');
     await page.getByRole('button', { name: 'Test sample 0' }).click();
     // The first of MNIST's test images.
     await page.locator('.guess', { hasText: 'actual 7' }).waitFor();
@@ -252,7 +220,7 @@ describe('the page', needing(['chromium']), () => {
     await stateOf(id).filter({ hasText: 'paused' }).waitFor();
     await page.getByRole('button', { name: `Resume: ${id}` }).click();
     await stateOf(id).filter({ hasText: 'running' }).waitFor();
-    await expectAccessible('jobs');
+    await expectAccessible(page, 'jobs');
     page.once('dialog', (dialog) => dialog.accept());
     await page.getByRole('button', { name: `Cancel: ${id}` }).click();
     await stateOf(id).filter({ hasText: 'cancelled' }).waitFor();
@@ -295,9 +263,9 @@ describe('the page', needing(['chromium']), () => {
     await eventually(() => page.locator('article.worker').count()).toBe(3);
     await page.locator('svg.waterfall rect').nth(4).waitFor();
     await eventually(() => page.locator('section tbody tr').count()).toBeGreaterThanOrEqual(2);
-    expect(await inkOf('canvas.timeline')).toEqual([true]);
+    expect(await inkOf(page, 'canvas.timeline')).toEqual([true]);
     await page.getByRole('button', { name: 'Previous step' }).click();
-    await expectAccessible('cluster');
+    await expectAccessible(page, 'cluster');
     third.kill('SIGKILL');
     await eventually(() => page.locator('article.worker').count()).toBe(2);
     // On a busy machine others have been taken for gone, too, and came back.
@@ -314,7 +282,7 @@ describe('the page', needing(['chromium']), () => {
     store.close();
     await go(`/job/${id}`);
     await page.reload();
-    await eventually(() => inkOf('.chart canvas')).toEqual(new Array(6).fill(true));
+    await eventually(() => inkOf(page, '.chart canvas')).toEqual(new Array(6).fill(true));
     await expectReachable('curves');
     const loss = page.getByRole('slider', { name: 'Loss' });
     const under = page.locator('.chart', { has: loss }).locator('.u-value');
@@ -358,7 +326,7 @@ describe('the page', needing(['chromium']), () => {
     await eventually(() => cards.count()).toBe(202);
     await page.locator('section tbody tr').nth(199).waitFor();
     // Steps are drawn once a second at most.
-    await eventually(() => inkOf('canvas.timeline')).toEqual([true]);
+    await eventually(() => inkOf(page, 'canvas.timeline')).toEqual([true]);
     const last = workers.at(-1)!.id;
     await page.getByLabel('Filter by name').fill(last.toUpperCase());
     await eventually(() => cards.count()).toBe(1);
@@ -381,8 +349,8 @@ describe('the page', needing(['chromium']), () => {
       await eventually(inSight).toBe(false);
       await page.keyboard.press('End');
       await eventually(inSight).toBe(true);
-      await expectNoScrolling();
-      await expectAccessible(`two hundred workers, ${width} px`);
+      await expectNoScrolling(page);
+      await expectAccessible(page, `two hundred workers, ${width} px`);
     }
     await page.setViewportSize({ width: 1200, height: 900 });
     await Promise.all(children.map((child) => child.end()));
@@ -395,13 +363,13 @@ describe('the page', needing(['chromium']), () => {
     await page.route('**/events*', () => {});
     await go(`/job/${trained}/layers`);
     await page.getByText('Layers appear once the job has started').waitFor();
-    await expectAccessible('no layers');
+    await expectAccessible(page, 'no layers');
     expect(await page.getByRole('listbox', { name: 'Layers' }).count()).toBe(0);
     await page.unroute('**/events*');
     await go('/jobs');
     await go(`/job/${trained}/layers`);
     await page.getByRole('listbox', { name: 'Layers' }).waitFor();
-    await expectAccessible('layers');
+    await expectAccessible(page, 'layers');
   });
 
   it('fits a narrow window, in the dark, and speaks Japanese when asked', async () => {
@@ -420,8 +388,8 @@ describe('the page', needing(['chromium']), () => {
       await go(hash);
       await page.locator('.card, .plate').first().waitFor();
       // Curves take their new width a frame later.
-      await expectNoScrolling();
-      await expectAccessible(`${hash}, dark`);
+      await expectNoScrolling(page);
+      await expectAccessible(page, `${hash}, dark`);
     }
   });
 

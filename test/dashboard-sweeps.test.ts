@@ -1,12 +1,17 @@
 /** Sweeps and runs in a real browser: two thousand trials that ended long ago, and a sweep that goes on while somebody looks. */
-import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { bundlePage } from '@kasane/dashboard/internal/bundle';
-import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserFlags, browserPath } from './support/browser.ts';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import {
+  eventually,
+  expectAccessible,
+  expectNoScrolling,
+  inkOf,
+  type OpenedDashboard,
+  openDashboard,
+} from './support/dashboard-page.ts';
 import { LARGE_SWEEP, writeLargeSweep } from './support/large-sweep.ts';
 import { needing } from './support/needs.ts';
 
@@ -16,11 +21,8 @@ const state = temporaryDirectory(cleanUp);
 const cluster = new TestCluster(cleanUp, {}, state);
 afterAll(() => cleanUp.run());
 
-const axe = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
 /** Bytes of all scripts that there are, compressed. */
 const SCRIPT_BYTES = 200_000;
-
-const eventually = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 60_000, interval: 100 });
 
 it('all scripts together stay small', async () => {
   const files = [...(await bundlePage(false))].filter(([name]) => name.endsWith('.js'));
@@ -29,59 +31,29 @@ it('all scripts together stay small', async () => {
 });
 
 describe('the page', needing(['chromium']), () => {
-  let dashboard: Dashboard;
-  let browser: Browser;
   let page: Page;
+  let go: OpenedDashboard['go'];
+  let problems: OpenedDashboard['problems'];
   let values: readonly number[];
-  const problems: string[] = [];
 
   beforeAll(async () => {
     values = writeLargeSweep(state, TRIALS);
     await cluster.start();
     await cluster.worker();
-    dashboard = await startDashboard({ coordinator: cluster.address, port: 0 });
-    cleanUp.add(() => dashboard.close());
-    browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
-    cleanUp.add(() => browser.close());
-    page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
-    page.setDefaultTimeout(90_000);
-    page.on('pageerror', (error) => problems.push(error.message));
-    page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
-    await page.goto(`${dashboard.url}/#/sweeps`);
+    ({ page, go, problems } = await openDashboard(cleanUp, cluster));
+    await go('/sweeps');
   });
 
-  const go = (hash: string) => page.goto(`${dashboard.url}/#${hash}`);
   const rows = () => page.locator('.rows tbody tr[data-row]');
   const firstRow = async () =>
     (await rows().first().locator('td').allTextContents()).map((cell) => cell.trim());
   const count = () => page.locator('.rows table').first().getAttribute('aria-rowcount');
-  const ink = () =>
-    page.locator('canvas:visible').evaluateAll((all) =>
-      (all as HTMLCanvasElement[]).map((canvas) => {
-        const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
-        return new Set(data).size > 4;
-      }),
-    );
-  const expectAccessible = async (view: string) => {
-    await page.evaluate(axe);
-    const faults = await page.evaluate(async () => {
-      const { axe } = globalThis as unknown as {
-        axe: { run(): Promise<{ violations: { impact: string; id: string; nodes: { html: string }[] }[] }> };
-      };
-      const { violations } = await axe.run();
-      return violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)}`);
-    });
-    expect(faults, view).toEqual([]);
-  };
-  const expectNoScrolling = () =>
-    page.waitForFunction(() => document.documentElement.scrollWidth <= window.innerWidth);
+  const ink = () => inkOf(page, 'canvas:visible');
 
   it('lists sweeps, and leads to one with its best trial', async () => {
     await rows().first().waitFor();
     expect(await firstRow()).toEqual(expect.arrayContaining([LARGE_SWEEP, 'succeeded', '2,000 / 2,000']));
-    await expectAccessible('sweeps');
+    await expectAccessible(page, 'sweeps');
     await page.getByRole('link', { name: LARGE_SWEEP }).click();
     await page.getByRole('heading', { name: LARGE_SWEEP }).waitFor();
     const best = values.indexOf(Math.max(...values)) + 1;
@@ -147,7 +119,7 @@ describe('the page', needing(['chromium']), () => {
         .filter({ hasText: `${LARGE_SWEEP}-2` })
         .count(),
     ).toBeGreaterThan(0);
-    await expectAccessible('a sweep');
+    await expectAccessible(page, 'a sweep');
     await page.getByRole('button', { name: 'Clear selection' }).click();
     await page.locator('.differences').waitFor({ state: 'hidden' });
   });
@@ -198,7 +170,7 @@ describe('the page', needing(['chromium']), () => {
     client.close();
     await eventually(async () => Number(await count())).toBe(before - 1);
     await eventually(ink).toEqual([true, true, true]);
-    await expectAccessible('runs');
+    await expectAccessible(page, 'runs');
     expect(problems).toEqual([]);
   });
 
@@ -214,8 +186,8 @@ describe('the page', needing(['chromium']), () => {
       await go(hash);
       await rows().first().waitFor();
       await page.getByText(text).first().waitFor();
-      await expectNoScrolling();
-      await expectAccessible(`${hash}, dark`);
+      await expectNoScrolling(page);
+      await expectAccessible(page, `${hash}, dark`);
     }
     expect(problems).toEqual([]);
   });

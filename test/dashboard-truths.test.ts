@@ -1,9 +1,8 @@
 /** What the page says is true: of jobs that stall, fail at once, do not exist, and of what is not known or gone. */
-import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserFlags, browserPath } from './support/browser.ts';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { expectNoScrolling, type OpenedDashboard, openDashboard } from './support/dashboard-page.ts';
 import { needing } from './support/needs.ts';
 
 const cleanUp = new CleanUp();
@@ -14,23 +13,17 @@ afterAll(() => cleanUp.run());
 const PERCENT = '[\\d.]+ %';
 
 describe('the page', needing(['chromium']), () => {
-  let dashboard: Dashboard;
-  let browser: Browser;
   let page: Page;
+  let go: OpenedDashboard['go'];
   let data: string;
 
   beforeAll(async () => {
     await cluster.start();
     data = smallMnist(temporaryDirectory(cleanUp), 2000, 500);
-    dashboard = await startDashboard({ coordinator: cluster.address, port: 0 });
-    cleanUp.add(() => dashboard.close());
-    browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
-    cleanUp.add(() => browser.close());
-    page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+    ({ page, go } = await openDashboard(cleanUp, cluster));
     page.setDefaultTimeout(60_000);
   });
 
-  const go = (hash: string) => page.goto(`${dashboard.url}/#${hash}`);
   const job = (name: string, epochs: number, training: object = {}) => ({
     name,
     model: { preset: 'mnist-mlp' },
@@ -107,7 +100,7 @@ describe('the page', needing(['chromium']), () => {
     await go('/cluster');
     const label = page.locator('svg.waterfall text').first();
     await expect.poll(async () => (await label.boundingBox())?.height ?? 0).toBeGreaterThan(10);
-    await page.waitForFunction(() => document.documentElement.scrollWidth <= window.innerWidth);
+    await expectNoScrolling(page);
     await page.setViewportSize({ width: 1200, height: 900 });
     await cancel(id);
   });
