@@ -4,6 +4,9 @@ import { listenToKeys } from './chart-keys.ts';
 import { COLORS, color, h } from './dom.ts';
 import { brief } from './format.ts';
 
+/** Colours of curves, where a few are enough. */
+export const [BLUE, ORANGE, GREEN] = ['#4f7cff', '#e07b2e', '#2e9e5b'] as const;
+
 /** Of more points each is smaller. */
 const MANY = 400;
 

@@ -1,6 +1,6 @@
 /** A job's curves, with those of others to compare; its file, what happened, its checkpoints. */
 import type { Checkpoint, EpochResult, Event, Job, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { Chart, type Curve, smoothed } from './chart.ts';
+import { BLUE, Chart, type Curve, ORANGE, smoothed } from './chart.ts';
 import { ConfusionCard } from './confusion-card.ts';
 import { fill, h } from './dom.ts';
 import { briefPercent, bytes, grouped, hasEnded, hueOf, isError } from './format.ts';
@@ -13,8 +13,6 @@ const OFFERED = 30;
 const CHECKPOINTS_MS = 5000;
 /** Events that are shown: the newest. */
 const EVENTS = 200;
-
-const [BLUE, ORANGE] = ['#4f7cff', '#e07b2e'];
 
 /** A job with its points, as a source of curves. */
 interface Source {

@@ -1,6 +1,6 @@
 /** One layer in full: its norms over time, its distributions, and what can be seen in the network of the newest checkpoint. */
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { Chart } from './chart.ts';
+import { BLUE, Chart, GREEN, ORANGE } from './chart.ts';
 import { mayBeDead } from './diagnose.ts';
 import { ridges } from './distributions.ts';
 import { COLORS, figure, fill, h } from './dom.ts';
@@ -121,19 +121,19 @@ export class LayerDetail {
       ? [
           curve(
             t.gradient,
-            '#4f7cff',
+            BLUE,
             metrics.ofLayer(layer, (seen) => seen.gradientNorm),
           ),
           curve(
             t.weights,
-            '#2e9e5b',
+            GREEN,
             metrics.ofLayer(layer, (seen) => seen.weightNorm),
           ),
         ]
       : [];
     const rms = {
       label: t.activationRms,
-      color: '#e07b2e',
+      color: ORANGE,
       x: steps,
       y: active.map(({ seen }) => seen.activationRms),
       sparse: true,
@@ -145,7 +145,7 @@ export class LayerDetail {
       this.#update.update([
         curve(
           t.update,
-          '#4f7cff',
+          BLUE,
           metrics.ofLayer(layer, (seen) => seen.updateRatio),
         ),
       ]);

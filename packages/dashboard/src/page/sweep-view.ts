@@ -1,6 +1,6 @@
 /** A sweep: how far it is, its best trial, and its trials beside each other. */
 import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
-import { Chart, type Curve } from './chart.ts';
+import { BLUE, Chart, type Curve, ORANGE } from './chart.ts';
 import { figure, fill, h } from './dom.ts';
 import { brief, briefPercent, duration, grouped } from './format.ts';
 import { cancelSweep } from './remote.ts';
@@ -21,8 +21,6 @@ import { Comparison } from './tables/comparison.ts';
 import { isHigherBetter, resultKeys, Sources } from './tables/sources.ts';
 import { type Column, columnOf, TableData } from './tables/table-data.ts';
 import { attempt, type Known, type Page, type SweepWithTrials, type View } from './view.ts';
-
-const [BLUE, ORANGE] = ['#4f7cff', '#e07b2e'];
 
 export class SweepView implements View {
   readonly element: HTMLElement;

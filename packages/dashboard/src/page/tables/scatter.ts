@@ -1,5 +1,5 @@
 /** Any two columns against each other, a point a run. */
-import { Chart, type Curve } from '../chart.ts';
+import { BLUE, Chart, type Curve, GREEN, ORANGE } from '../chart.ts';
 import { fill, h } from '../dom.ts';
 import { ownWords, type Page } from '../view.ts';
 import type { Compared } from './comparison.ts';
@@ -7,7 +7,6 @@ import { frontOf } from './front.ts';
 import { type Scale, scaleOf, type TableData } from './table-data.ts';
 import type { Titles } from './titles.ts';
 
-const [BLUE, ORANGE, GREEN] = ['#4f7cff', '#e07b2e', '#2e9e5b'];
 /** What a run costs, the less the better. */
 const COSTS = ['parameters', 'flops', 'seconds'];
 /** Characters of a value that is not a number, below the axis. */
