@@ -17,9 +17,8 @@ export const isStalled = ({ state, stalledMs }: Pick<Job, 'state' | 'stalledMs'>
 /** Nothing more will happen to it by itself. */
 export const hasEnded = (state: number): boolean => state >= SUCCEEDED && state < PAUSED;
 
-/** Class of a job's state in the style sheet. */
-export const stateClass = (state: number): string =>
-  ['', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused'][state] ?? '';
+/** Names of states in records, by number; also their classes in the style sheet. */
+export const stateNames = ['', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused'];
 
 export const percent = percentText;
 export const wholePercent = (fraction: number): string => `${Math.round(100 * fraction)} %`;

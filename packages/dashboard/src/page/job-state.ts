@@ -11,7 +11,7 @@ import {
   PAUSED,
   QUEUED,
   RUNNING,
-  stateClass,
+  stateNames,
   UNKNOWN,
 } from './format.ts';
 import type { Words } from './text.ts';
@@ -20,7 +20,9 @@ import type { Words } from './text.ts';
 const RECENT = 5;
 
 export function stateBadge(t: Words, job: Job): HTMLElement {
-  const [name, text] = isStalled(job) ? ['stalled', t.stalled] : [stateClass(job.state), t.states[job.state]];
+  const [name, text] = isStalled(job)
+    ? ['stalled', t.stalled]
+    : [stateNames[job.state] ?? '', t.states[job.state]];
   return h('span', { class: `state ${name}` }, text ?? '');
 }
 

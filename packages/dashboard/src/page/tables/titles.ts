@@ -1,13 +1,11 @@
 /** What columns are called, and how their values are written. Keys of job files are called what they are called there. */
-import { brief, duration, percent, UNKNOWN } from '../format.ts';
+import { brief, duration, percent, stateNames, UNKNOWN } from '../format.ts';
 import { jobAddress } from '../route.ts';
 import type { Words } from '../text.ts';
 import { ownWords, type Page } from '../view.ts';
 import type { TableColumn } from './data-table.ts';
 import type { Column, TableData } from './table-data.ts';
 
-/** Names of states in records, and their places in `Words.states`. */
-const STATES = ['', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused'];
 /** Characters of a list of layers. */
 const SHORT = 60;
 /** A fraction of 1 where the job's metric is one. */
@@ -88,7 +86,7 @@ export class Titles {
   }
 
   state(name: string): string {
-    const index = STATES.indexOf(name);
+    const index = stateNames.indexOf(name);
     return (index > 0 ? this.#page.t.states[index] : this.#own[name]) ?? name;
   }
 
