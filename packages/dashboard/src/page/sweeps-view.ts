@@ -6,7 +6,7 @@ import { UNKNOWN } from './format.ts';
 import { sweepAddress } from './route.ts';
 import { metricTitle, sweepStates, sweepValue, sweepWords, trialsText, waitsText } from './sweep-state.ts';
 import { DataTable, type TableColumn } from './tables/data-table.ts';
-import { columnOf, type Order, selectedRows, TableData } from './tables/table-data.ts';
+import { columnOf, nextOrder, type Order, selectedRows, TableData } from './tables/table-data.ts';
 import { Titles } from './tables/titles.ts';
 import type { Known, Page, View } from './view.ts';
 
@@ -48,8 +48,7 @@ export class SweepsView implements View {
   }
 
   #sort(key: string): void {
-    const sign = this.#order?.key === key ? this.#order.sign : undefined;
-    this.#order = sign === -1 ? undefined : { key, sign: sign === 1 ? -1 : 1 };
+    this.#order = nextOrder(this.#order, key);
     this.#draw();
   }
 

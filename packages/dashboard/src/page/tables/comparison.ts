@@ -12,7 +12,7 @@ import { ImportanceCard } from './importance-card.ts';
 import { Parallel } from './parallel.ts';
 import { RunCurves } from './run-curves.ts';
 import { ScatterCard } from './scatter.ts';
-import { type Order, selectedRows, type TableData } from './table-data.ts';
+import { nextOrder, type Order, selectedRows, type TableData } from './table-data.ts';
 import { Titles } from './titles.ts';
 
 /** What is compared now. */
@@ -300,10 +300,8 @@ export class Comparison {
     this.#drawCharts();
   }
 
-  /** Upwards, downwards, as they came. */
   #sort(key: string): void {
-    const sign = this.#order?.key === key ? this.#order.sign : undefined;
-    this.#order = sign === -1 ? undefined : { key, sign: sign === 1 ? -1 : 1 };
+    this.#order = nextOrder(this.#order, key);
     this.#drawTable();
   }
 

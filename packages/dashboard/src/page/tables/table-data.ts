@@ -75,6 +75,12 @@ export interface Order {
   readonly sign: 1 | -1;
 }
 
+/** What a column's head asks for: upwards, then downwards, then as the rows came. */
+export function nextOrder(order: Order | undefined, key: string): Order | undefined {
+  if (order?.key !== key) return { key, sign: 1 };
+  return order.sign === 1 ? { key, sign: -1 } : undefined;
+}
+
 /** Rows that meet all conditions, in order; rows that are alike stay as they were. */
 export function selectedRows(
   data: TableData,
