@@ -137,11 +137,11 @@ export class Comparison {
   update(compared: Compared): void {
     this.#compared = compared;
     this.#offer(compared);
-    this.#drawTable();
+    const rows = this.#drawTable();
     // What is drawn from all rows takes longer than the table, and is read more slowly.
     const wait = this.#drawnAt + CHARTS_MS - performance.now();
-    if (wait <= 0) this.#drawCharts();
-    else this.#later ??= setTimeout(() => this.#drawCharts(), wait);
+    if (wait <= 0) this.#drawCharts(rows);
+    else this.#later ??= setTimeout(() => this.#drawCharts(this.#rows()), wait);
   }
 
   destroy(): void {
@@ -240,6 +240,7 @@ export class Comparison {
     }
   }
 
+  /** @returns its rows */
   #drawTable(): readonly number[] {
     const { data, jobOf } = this.#compared!;
     const rows = this.#rows();
@@ -255,14 +256,12 @@ export class Comparison {
     return rows;
   }
 
-  #drawCharts(): void {
+  #drawCharts(rows: readonly number[]): void {
     clearTimeout(this.#later);
     this.#later = undefined;
     this.#drawnAt = performance.now();
-    const compared = this.#compared!;
-    const { data, settings, jobOf } = compared;
-    const target = this.#target.value || (compared.targets[0] ?? '');
-    const rows = this.#rows();
+    const { data, settings, targets, isHigherBetter, jobOf, isLive } = this.#compared!;
+    const target = this.#target.value || (targets[0] ?? '');
     const isChosen = (row: number) => this.#chosen.has(data.ids[row]!);
     const titled = (key: string) => {
       const column = data.columns.get(key)!;
@@ -273,18 +272,17 @@ export class Comparison {
       };
     };
     const axes = [...settings.filter((key) => data.columns.has(key)).slice(0, AXES - 1), target];
-    const rank = rankOf(data, rows, target, compared.isHigherBetter(target));
+    const rank = rankOf(data, rows, target, isHigherBetter(target));
     this.#parallel.show({
       columns: axes.filter((key) => data.columns.has(key)).map(titled),
       ...{ rows, rank, isChosen },
     });
-    const { targets, isHigherBetter } = compared;
     this.#scatter.show({ data, rows, isChosen, targets, isHigherBetter });
     this.#importance.show(data, rows, settings, target);
     const chosen = data.rows.filter(isChosen);
     const first = chosen.length > 0 ? chosen : bestFirst(rows, rank).slice(0, CURVES);
     const lines = first.flatMap((row) => (jobOf(row) ? [{ id: jobOf(row), name: data.ids[row]! }] : []));
-    this.#curves.show(lines, this.#titles.meant(target), this.#titles.of(target), compared.isLive, (value) =>
+    this.#curves.show(lines, this.#titles.meant(target), this.#titles.of(target), isLive, (value) =>
       this.#titles.valueText(target, value, this.#compared!.data),
     );
     this.#differences.show(
@@ -296,8 +294,7 @@ export class Comparison {
 
   #drawAll(): void {
     if (!this.#compared) return;
-    this.#drawTable();
-    this.#drawCharts();
+    this.#drawCharts(this.#drawTable());
   }
 
   #sort(key: string): void {
