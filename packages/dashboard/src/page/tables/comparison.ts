@@ -172,7 +172,8 @@ export class Comparison {
     );
   }
 
-  #offer({ data, targets }: Compared): void {
+  #offer(compared: Compared): void {
+    const { data, targets } = compared;
     const { t } = this.#page;
     const states = [...new Set(data.columns.get('state')?.values ?? [])].map(String).sort();
     const offered = JSON.stringify([[...data.columns.keys()], targets, states]);
@@ -194,12 +195,11 @@ export class Comparison {
       this.#target,
       targets.map((key) => [key, this.#titles.of(key)]),
     );
-    this.#scatter.offer(data, this.#compared!);
-    this.#offerColumns();
+    this.#scatter.offer(compared);
+    this.#offerColumns(data);
   }
 
-  #offerColumns(): void {
-    const { data } = this.#compared!;
+  #offerColumns(data: TableData): void {
     const isShown = new Set(this.#shownKeys());
     const box = (key: string) => {
       const input = h('input', {

@@ -87,7 +87,7 @@ export class ScatterCard {
   }
 
   /** What can be on an axis; at first, what varies below and what is looked at beside it. */
-  offer(data: TableData, { settings, targets }: Pick<Compared, 'settings' | 'targets'>): void {
+  offer({ data, settings, targets }: Pick<Compared, 'data' | 'settings' | 'targets'>): void {
     const keys = [...new Set([...settings, ...targets, ...data.columns.keys()])].filter((key) => {
       const values = data.columns.get(key)?.values;
       return values && new Set(values.map((value) => JSON.stringify(value))).size > 1;
