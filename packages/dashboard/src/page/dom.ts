@@ -55,6 +55,17 @@ export function fill(element: HTMLElement, ...children: readonly Child[]): void 
   for (const [name, left, top] of scrolled) if (left > 0 || top > 0) keyed(name)?.scrollTo(left, top);
 }
 
+/** Replaces what can be chosen; what was chosen stays chosen if it is still there. @param first chosen where nothing was */
+export function offerOptions(
+  select: HTMLSelectElement,
+  options: readonly (readonly [value: string, text: string])[],
+  first = '',
+): void {
+  const before = select.value || first;
+  fill(select, ...options.map(([value, text]) => h('option', { value }, text)));
+  if (options.some(([value]) => value === before)) select.value = before;
+}
+
 /** A curve of a few numbers, without axes. */
 export function spark(values: readonly number[]): SVGSVGElement {
   const finite = values.filter(Number.isFinite);

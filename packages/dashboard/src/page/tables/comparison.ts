@@ -3,7 +3,7 @@
  * that are chosen, parallel coordinates, a scatter of any two columns, what matters how much, and in what two of them differ.
  */
 import { type Condition, parseCondition } from '@kasane/protocol/internal/job/run-conditions';
-import { fill, h } from '../dom.ts';
+import { fill, h, offerOptions } from '../dom.ts';
 import { grouped } from '../format.ts';
 import { ownWords, type Page } from '../view.ts';
 import { DataTable } from './data-table.ts';
@@ -179,19 +179,11 @@ export class Comparison {
     const offered = JSON.stringify([[...data.columns.keys()], targets, states]);
     if (offered === this.#offered) return;
     this.#offered = offered;
-    const refill = (
-      select: HTMLSelectElement,
-      options: readonly (readonly [value: string, text: string])[],
-    ) => {
-      const before = select.value;
-      fill(select, ...options.map(([value, text]) => h('option', { value }, text)));
-      if (options.some(([value]) => value === before)) select.value = before;
-    };
-    refill(this.#state, [
+    offerOptions(this.#state, [
       ['', t.allStates],
       ...states.map((name) => [name, this.#titles.state(name)] as const),
     ]);
-    refill(
+    offerOptions(
       this.#target,
       targets.map((key) => [key, this.#titles.of(key)]),
     );

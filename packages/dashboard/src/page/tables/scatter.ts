@@ -1,6 +1,6 @@
 /** Any two columns against each other, a point a run. */
 import { BLUE, Chart, type Curve, GREEN, ORANGE } from '../chart.ts';
-import { fill, h } from '../dom.ts';
+import { h, offerOptions } from '../dom.ts';
 import { ownWords, type Page } from '../view.ts';
 import type { Compared } from './comparison.ts';
 import { frontOf } from './front.ts';
@@ -45,6 +45,7 @@ interface Axis {
   readonly text: (value: number) => string;
 }
 
+/** A range tells more than a choice, and what all have more than what some have. */
 function firstOf(settings: readonly string[], data: TableData): string | undefined {
   const numbers = settings.filter((key) => data.columns.get(key)?.isNumber);
   const whole = numbers.filter((key) => !data.columns.get(key)!.values.includes(null));
@@ -92,21 +93,10 @@ export class ScatterCard {
       const values = data.columns.get(key)?.values;
       return values && new Set(values.map((value) => JSON.stringify(value))).size > 1;
     });
-    for (const [select, first] of [
-      // A range tells more than a choice, and what all have more than what some have.
-      [
-        this.#x,
-        firstOf(
-          settings.filter((key) => keys.includes(key)),
-          data,
-        ),
-      ],
-      [this.#y, targets[0]],
-    ] as const) {
-      const before = select.value || first || '';
-      fill(select, ...keys.map((key) => h('option', { value: key }, this.#titles.of(key))));
-      if (keys.includes(before)) select.value = before;
-    }
+    const options = keys.map((key) => [key, this.#titles.of(key)] as const);
+    const varying = settings.filter((key) => keys.includes(key));
+    offerOptions(this.#x, options, firstOf(varying, data));
+    offerOptions(this.#y, options, targets[0]);
   }
 
   show(shown: ScatterShown): void {
