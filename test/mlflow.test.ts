@@ -1,7 +1,8 @@
 /** Jobs as runs of MLflow: all that is known arrives once, whatever happens to the server, and to the coordinator. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KasaneClient } from '@kasane/client/client';
 import type { JobFile } from '@kasane/client/job-file';
-import { startCoordinator } from '@kasane/coordinator/coordinator';
+import { type CoordinatorOptions, startCoordinator } from '@kasane/coordinator/coordinator';
 import { metricsOfEpoch, paramsOf } from '@kasane/coordinator/internal/mlflow/content';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -162,22 +163,24 @@ it('states are those of MLflow', async () => {
   await run(job.id, ({ status }) => status === 'KILLED');
 });
 
+/** Starts a coordinator beside the cluster's. */
+const startAnother = (differs: Pick<CoordinatorOptions, 'mlflow' | 'log'>) =>
+  startCoordinator({
+    ...{ host: '127.0.0.1', port: 0, redisUrl: cluster.redisUrl },
+    stateDirectory: temporaryDirectory(cleanUp),
+    ...differs,
+  });
+
 it('an address where nobody answers is told of at the start, once, and keeps nobody from starting', async () => {
   const lines: string[] = [];
-  const coordinator = await startCoordinator({
-    ...{
-      host: '127.0.0.1',
-      port: 0,
-      redisUrl: cluster.redisUrl,
-      stateDirectory: temporaryDirectory(cleanUp),
-    },
+  const coordinator = await startAnother({
     mlflow: { url: 'http://127.0.0.1:1', experiment: 'x', user: 'me', password: 'secret', intervalMs: 1 },
     log: pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) }),
   });
   const told = () => lines.filter((line) => line.includes('MLflow'));
   await expect.poll(() => told().length, { timeout: 30_000 }).toBe(1);
   // The second try comes after a second.
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await sleep(1500);
   await coordinator.close();
   expect(told()).toHaveLength(1);
   expect(told()[0]).toContain('MLflow at http://127.0.0.1:1 takes nothing');
@@ -214,15 +217,6 @@ it.each([
   ['ftp://host', 'expected the address of a tracking server'],
   ['http://user:pass@host', 'set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead'],
 ])('%s is refused before anything starts', async (url, why) => {
-  const start = startCoordinator({
-    ...{
-      host: '127.0.0.1',
-      port: 0,
-      redisUrl: cluster.redisUrl,
-      stateDirectory: temporaryDirectory(cleanUp),
-    },
-    mlflow: { url, experiment: 'x' },
-    log: pino({ level: 'silent' }),
-  });
+  const start = startAnother({ mlflow: { url, experiment: 'x' }, log: pino({ level: 'silent' }) });
   await expect(start).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining(why) });
 });
