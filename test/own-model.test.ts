@@ -1,4 +1,4 @@
-/** A model as a program: a layer, a loss and data of one's own, through coordinator and workers as any job. */
+/** A model defined by a program, with its own layer, loss and data: coordinator and workers train it like any other job. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KasaneClient } from '@kasane/client/client';
@@ -67,8 +67,11 @@ const job = {
   training: { epochs: 16, batch: 64, shards: 3, learningRate: 0.01 },
 } as const;
 
+let client: KasaneClient;
 beforeAll(async () => {
   await cluster.start();
+  client = new KasaneClient({ coordinator: cluster.address });
+  cleanUp.add(() => client.close());
   await packDataset(
     folder,
     { input: { dtype: 'f32', shape: [2] }, target: { shape: [2] } },
@@ -102,8 +105,6 @@ it('trains to the same bits with one worker, and with two of which one dies', {
 it('is a job like any other for the client: by its names, from its weights, in less memory', {
   timeout: 120_000,
 }, async () => {
-  const client = new KasaneClient({ coordinator: cluster.address });
-  cleanUp.add(() => client.close());
   const plain = await (await client.submit(job)).result();
   expect(plain.model.layers.map(({ name, type }) => [name, type])).toEqual([
     ['gated1', 'gated'],
@@ -116,8 +117,6 @@ it('is a job like any other for the client: by its names, from its weights, in l
 });
 
 it('starts from its own weights, pauses and goes on', { timeout: 120_000 }, async () => {
-  const client = new KasaneClient({ coordinator: cluster.address });
-  cleanUp.add(() => client.close());
   const first = await client.submit(job);
   for await (const { step } of first.watch()) if (step >= 30) break;
   await first.pause();
@@ -133,8 +132,6 @@ it('starts from its own weights, pauses and goes on', { timeout: 120_000 }, asyn
 });
 
 it('gives in ONNX Runtime what it gives here', { timeout: 120_000 }, async () => {
-  const client = new KasaneClient({ coordinator: cluster.address });
-  cleanUp.add(() => client.close());
   const { model: trained, parameters } = await (await client.submit(job)).result();
   for (const run of await runOnnx(trained, [1, 5], undefined, parameters))
     expect(disagreement(run)).toBeLessThan(1e-5);
@@ -153,8 +150,6 @@ it('trains the example, a variational autoencoder, to the same bits with both wo
 });
 
 it('refuses a graph that has been changed, by its path', async () => {
-  const client = new KasaneClient({ coordinator: cluster.address });
-  cleanUp.add(() => client.close());
   const changed = structuredClone(job) as unknown as {
     model: { definitions: { gated: { nodes: [string, ...unknown[]][] } } };
   };
