@@ -20,6 +20,7 @@ import { maxReduce, mean, sum } from '@kasane/tensor/ops/reduce';
 import { window } from '@kasane/tensor/ops/window';
 import { traceProgram } from '@kasane/tensor/training';
 import { expect, it } from 'vitest';
+import { type Random, randomOf } from '../chaos/random.ts';
 
 const runs = Number(process.env.KASANE_FUZZ_RUNS ?? 1_000);
 const seed = Number(process.env.KASANE_FUZZ_SEED ?? 20_261_130);
@@ -83,17 +84,6 @@ const models = [
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** mulberry32 */
-function randomFrom(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 const odd: readonly Json[] = [
   ...[0, 1, 2, 3, 5, 7, -1, 0.5, 1e9, 2 ** 24, 2 ** 31, 1e300, -0],
   ...['n', '2n', '0n', '-n', '99999999n', 'inf', 'nan', '', 'eval', 'constructor', 'toString', 'input'],
@@ -124,7 +114,7 @@ const odd: readonly Json[] = [
 ];
 
 /** A copy that is changed at one place. */
-function changed(whole: Json, random: () => number): Json {
+function changed(whole: Json, random: Random): Json {
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
   const copy = structuredClone(whole);
   const places: { holder: Json[] | { [key: string]: Json }; key: string }[] = [];
@@ -193,7 +183,7 @@ function cost(work: () => void): number {
 }
 
 it(`answers ${runs} changed graphs`, { timeout: 3_600_000 }, () => {
-  const random = randomFrom(seed);
+  const random = randomOf(seed);
   let taken = 0;
   for (const model of models) expect(attempt(model as unknown as Json, true)).toBe(true);
   for (let run = 0; run < runs; run++) {
