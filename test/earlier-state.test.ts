@@ -103,10 +103,8 @@ it('has the weights, which predict as they did', async () => {
 });
 
 it('has weights that can be registered, though less is known of them', async () => {
-  await client.models.register(finished, 'xor:1').then(
-    () => expect.fail('the token may only read'),
-    (error: unknown) => expect(error).toMatchObject({ code: 'SCOPE' }),
-  );
+  // The token may only read.
+  await expect(client.models.register(finished, 'xor:1')).rejects.toMatchObject({ code: 'SCOPE' });
   const own = new CoordinatorClient({ coordinator: address, token: ownToken });
   cleanUp.add(() => own.close());
   await own.models.register(finished, 'xor:1', { aliases: ['best'] });
