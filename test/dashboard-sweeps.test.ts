@@ -99,6 +99,15 @@ describe('the page', needing(['chromium']), () => {
     const importance = page.locator('.bars li');
     expect(await importance.count()).toBe(5);
     expect(await importance.first().textContent()).toContain('training.learningRate');
+    // Where none is chosen, curves are those of the best.
+    const metric = page.getByLabel('Metric', { exact: true });
+    const name = `${LARGE_SWEEP}-${values.indexOf(Math.max(...values)) + 1}`;
+    const curve = page.locator('.u-legend').getByRole('button', { name, exact: true });
+    await metric.selectOption('seconds');
+    await curve.waitFor({ state: 'detached' });
+    await metric.selectOption('bestMetric');
+    await curve.waitFor();
+    await metric.selectOption('value');
     await page.getByLabel('Horizontal axis').selectOption('training.batch');
     await eventually(ink).toEqual([true, true, true, true]);
     // Accuracy for its price.

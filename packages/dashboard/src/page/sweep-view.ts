@@ -88,7 +88,7 @@ export class SweepView implements View {
       data: dataOf(trials, settings, jobs, columns),
       shown: ['trial', 'state', 'epochs', 'value', ...settings, 'seconds'],
       ...{ settings, targets: ['value', ...resultKeys(columns)] },
-      isHigherBetter: (target) => (target === 'value' ? !sweep.minimize : isHigherBetter(target)),
+      isHigherBetter: (target) => (target === 'value' ? !sweep.minimize : isHigherBetter(target, columns)),
       jobOf: (row) => trials[row]?.job ?? '',
       isLive: sweep.state === SWEEP_RUNNING,
     });

@@ -1,5 +1,6 @@
 /** The columns of jobs: asked for once, kept up to date by what the stream tells, and asked for again when there are other jobs. */
 import type { RunColumns } from '@kasane/protocol/internal/job/runs';
+import { type TestMetricName, testMetricForms } from '@kasane/tensor/internal/test-metrics';
 import { runsOf } from '../remote.ts';
 import { attempt, type Known, type Page, type RunResults } from '../view.ts';
 import { type Column, unpacked } from './table-data.ts';
@@ -9,7 +10,6 @@ const AGAIN_MS = 2000;
 
 /** Results that can be looked at, in the order in which they are offered. */
 const TARGETS = ['bestMetric', 'testMetric', 'testLoss', 'trainMetric', 'trainLoss', 'seconds'];
-const HIGHER = /Accuracy|testMetrics\.(?:f1|precision|recall|r2|top5)/;
 
 /** @param known of those that there are */
 export function resultKeys(columns: readonly Column[]): readonly string[] {
@@ -18,11 +18,13 @@ export function resultKeys(columns: readonly Column[]): readonly string[] {
   return [...TARGETS.filter(has), ...metrics];
 }
 
-/** Of a job's metric, by whether there are accuracies. */
-export const isHigherBetter = (target: string, columns: readonly Column[] = []): boolean =>
-  /^(?:best|test|train)Metric$/.test(target)
-    ? columns.some(({ key, isNumber }) => key === 'testAccuracy' && isNumber)
-    : HIGHER.test(target);
+/** @param target one of the keys of results; of a job's metric, it goes by whether there are accuracies */
+export function isHigherBetter(target: string, columns: readonly Column[]): boolean {
+  if (/^(?:best|test|train)Metric$/.test(target))
+    return columns.some(({ key, isNumber }) => key === 'testAccuracy' && isNumber);
+  const [, name] = /^testMetrics\.(.*)$/.exec(target) ?? [];
+  return testMetricForms[name as TestMetricName]?.better === 'higher';
+}
 
 export class Sources {
   /** Where the row of a job is. */
