@@ -2,7 +2,7 @@
 import { fill, h } from './dom.ts';
 import { Comparison } from './tables/comparison.ts';
 import { isHigherBetter, resultKeys, Sources } from './tables/sources.ts';
-import { columnOf, TableData } from './tables/table-data.ts';
+import { columnOf, columnsAt, TableData } from './tables/table-data.ts';
 import type { Known, Page, View } from './view.ts';
 
 /** Keys of job files in a table for which no columns were chosen. */
@@ -52,16 +52,9 @@ export class RunsView implements View {
     fill(this.#note, ids.length === 0 && this.#page.t.noJobs);
     this.#note.hidden = ids.length > 0;
     this.#comparison.element.hidden = ids.length === 0;
-    const places = ids.map((job) => jobs.get(job)!);
-    const columns =
-      ids.length === jobs.size
-        ? this.#sources.columns
-        : this.#sources.columns.map(({ key, values }) =>
-            columnOf(
-              key,
-              places.map((place) => values[place]),
-            ),
-          );
+    const { columns: all } = this.#sources;
+    const places = ids.map((job) => jobs.get(job));
+    const columns = ids.length === jobs.size ? all : columnsAt(all, places);
     const data = new TableData(ids, [columnOf('job', ids), ...columns]);
     this.#comparison.update({
       data,

@@ -19,7 +19,7 @@ import {
 } from './sweep-state.ts';
 import { Comparison } from './tables/comparison.ts';
 import { isHigherBetter, resultKeys, Sources } from './tables/sources.ts';
-import { type Column, columnOf, TableData } from './tables/table-data.ts';
+import { type Column, columnOf, columnsAt, TableData } from './tables/table-data.ts';
 import { attempt, type Known, type Page, type SweepWithTrials, type View } from './view.ts';
 
 export class SweepView implements View {
@@ -213,46 +213,23 @@ function dataOf(
   columns: readonly Column[],
 ): TableData {
   const assignments = trials.map(({ assignment }) => JSON.parse(assignment) as Record<string, unknown>);
-  const own = [
-    columnOf(
-      'trial',
-      trials.map(({ number }) => number),
-    ),
-    columnOf(
-      'state',
-      trials.map(({ state }) => trialStates[state] ?? ''),
-    ),
-    columnOf(
-      'epochs',
-      trials.map(({ epochs }) => epochs),
-    ),
-    columnOf(
-      'value',
-      trials.map(({ value }) => value ?? null),
-    ),
-    ...settings.map((path) =>
-      columnOf(
-        path,
-        assignments.map((values) => values[path] ?? null),
-      ),
-    ),
-    columnOf(
-      'job',
-      trials.map(({ job }) => job),
-    ),
+  const own = (key: string, pick: (trial: Trial, row: number) => unknown) =>
+    columnOf(key, trials.map(pick));
+  const decided = [
+    own('trial', ({ number }) => number),
+    own('state', ({ state }) => trialStates[state] ?? ''),
+    own('epochs', ({ epochs }) => epochs),
+    own('value', ({ value }) => value ?? null),
+    ...settings.map((path) => own(path, (_, row) => assignments[row]![path] ?? null)),
+    own('job', ({ job }) => job),
   ];
-  const taken = new Set([...own.map(({ key }) => key), 'sweep', 'name']);
-  const places = trials.map(({ job }) => jobs.get(job));
-  const further = columns
-    .filter(({ key }) => !taken.has(key))
-    .map(({ key, values }) =>
-      columnOf(
-        key,
-        places.map((place) => (place === undefined ? null : (values[place] ?? null))),
-      ),
-    );
+  const taken = new Set([...decided.map(({ key }) => key), 'sweep', 'name']);
+  const further = columnsAt(
+    columns.filter(({ key }) => !taken.has(key)),
+    trials.map(({ job }) => jobs.get(job)),
+  );
   return new TableData(
     trials.map(({ job, number }) => job || `#${number}`),
-    [...own, ...further],
+    [...decided, ...further],
   );
 }

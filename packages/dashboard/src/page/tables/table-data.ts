@@ -42,6 +42,18 @@ export const columnOf = (key: string, values: readonly unknown[]): Column => ({
     values.every((value) => value === null || typeof value === 'number'),
 });
 
+/** Columns for other rows: of each column the values at these places, and nothing where there is no place. */
+export const columnsAt = (
+  columns: readonly Column[],
+  places: readonly (number | undefined)[],
+): readonly Column[] =>
+  columns.map(({ key, values }) =>
+    columnOf(
+      key,
+      places.map((place) => (place === undefined ? null : (values[place] ?? null))),
+    ),
+  );
+
 /** The columns of jobs as the server sent them, with what has changed since. @param changed jobs with new values */
 export function unpacked(
   { jobs, columns }: RunColumns,
