@@ -10,6 +10,15 @@ import { columnOf, nextOrder, type Order, selectedRows, TableData } from './tabl
 import { Titles } from './tables/titles.ts';
 import type { Known, Page, View } from './view.ts';
 
+interface SweepColumn extends TableColumn {
+  /** What sweeps are sorted by. */
+  readonly value: (sweep: Sweep) => unknown;
+}
+/** Of a column whose text is not its value, that text. */
+type ColumnMore = Partial<Pick<TableColumn, 'isNumber' | 'href' | 'style'>> & {
+  readonly text?: (sweep: Sweep) => string;
+};
+
 export class SweepsView implements View {
   readonly element: HTMLElement;
   readonly #page: Page;
@@ -57,39 +66,10 @@ export class SweepsView implements View {
     if (!sweeps) return;
     const words = sweepWords(this.#page);
     const name = this.#filter.value.toLowerCase();
-    const values = (pick: (sweep: Sweep) => unknown) => sweeps.map((sweep) => pick(sweep) ?? null);
+    const columns = this.#columns(sweeps);
     const data = new TableData(
       sweeps.map(({ id }) => id),
-      [
-        columnOf(
-          'sweep',
-          values(({ id }) => id),
-        ),
-        columnOf(
-          'state',
-          values(({ state }) => sweepStates[state]),
-        ),
-        columnOf(
-          'trials',
-          values(({ trials }) => trials),
-        ),
-        columnOf(
-          'running',
-          values(({ running }) => running),
-        ),
-        columnOf(
-          'metric',
-          values(({ metric }) => metric),
-        ),
-        columnOf(
-          'best',
-          values(({ best }) => best?.value),
-        ),
-        columnOf(
-          'submittedAt',
-          values(({ submittedAt }) => submittedAt),
-        ),
-      ],
+      columns.map(({ key, value }) => columnOf(key, sweeps.map(value))),
     );
     const isFound = (id: unknown) => String(id).toLowerCase().includes(name);
     const rows = selectedRows(data, [{ column: 'sweep', meets: isFound }], this.#order);
@@ -100,33 +80,43 @@ export class SweepsView implements View {
       sweeps.length > 0 && rows.length === 0 && h('p', { class: 'faint' }, this.#page.t.noMatch),
     );
     this.#table.element.hidden = rows.length === 0;
-    const columns = this.#columns(sweeps);
     this.#table.show({ columns, rows, order: this.#order, chosen: new Set(), id: (row) => sweeps[row]!.id });
   }
 
-  #columns(sweeps: readonly Sweep[]): readonly TableColumn[] {
+  #columns(sweeps: readonly Sweep[]): readonly SweepColumn[] {
     const { t, language } = this.#page;
     const words = sweepWords(this.#page);
     const titles = new Titles(this.#page);
     const column = (
       key: string,
       title: string,
-      text: (sweep: Sweep) => string,
-      rest: Partial<TableColumn> = {},
-    ): TableColumn => ({ key, title, isNumber: false, text: (row) => text(sweeps[row]!), ...rest });
+      pick: (sweep: Sweep) => string | number | undefined,
+      { text = (sweep) => String(pick(sweep) ?? ''), ...rest }: ColumnMore = {},
+    ): SweepColumn => ({
+      ...{ key, title, isNumber: false, text: (row) => text(sweeps[row]!), ...rest },
+      value: (sweep) => pick(sweep) ?? null,
+    });
     const time = (ms: number) =>
       ms > 0 ? new Date(ms).toLocaleString(language, { dateStyle: 'short', timeStyle: 'short' }) : UNKNOWN;
     return [
       column('sweep', words.sweep, ({ id }) => id, { href: (row) => sweepAddress(sweeps[row]!.id) }),
-      column('state', titles.of('state'), ({ state }) => titles.state(sweepStates[state] ?? ''), {
+      column('state', titles.of('state'), ({ state }) => sweepStates[state], {
+        text: ({ state }) => titles.state(sweepStates[state] ?? ''),
         style: (row) => sweepStates[sweeps[row]!.state] ?? '',
       }),
-      column('trials', words.trials, trialsText, { isNumber: true }),
-      column('running', words.running, ({ running }) => String(running), { isNumber: true }),
-      column('metric', words.metric, ({ metric }) => metricTitle(this.#page, metric)),
-      column('best', words.best, ({ metric, best }) => sweepValue(metric, best?.value), { isNumber: true }),
-      column('submittedAt', t.submitted, ({ submittedAt }) => time(submittedAt)),
-      column('why', t.waiting, (sweep) => waitsText(t, sweep) ?? ''),
+      column('trials', words.trials, ({ trials }) => trials, { text: trialsText, isNumber: true }),
+      column('running', words.running, ({ running }) => running, { isNumber: true }),
+      column('metric', words.metric, ({ metric }) => metric, {
+        text: ({ metric }) => metricTitle(this.#page, metric),
+      }),
+      column('best', words.best, ({ best }) => best?.value, {
+        text: ({ metric, best }) => sweepValue(metric, best?.value),
+        isNumber: true,
+      }),
+      column('submittedAt', t.submitted, ({ submittedAt }) => submittedAt, {
+        text: ({ submittedAt }) => time(submittedAt),
+      }),
+      column('why', t.waiting, (sweep) => waitsText(t, sweep)),
     ];
   }
 }
