@@ -44,7 +44,7 @@ export class ImportanceCard {
   show(data: TableData, rows: readonly number[], settings: readonly string[], target: string): void {
     const words = this.#words;
     const title = this.#titles.of(target);
-    const known = [...rows].filter((row) => data.number(target, row) !== undefined).sort((a, b) => a - b);
+    const known = rows.filter((row) => data.number(target, row) !== undefined).sort((a, b) => a - b);
     const targets = known.map((row) => data.number(target, row)!);
     const drawn = JSON.stringify([target, settings, known, targets]);
     if (drawn === this.#drawn) return;

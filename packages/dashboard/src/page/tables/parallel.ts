@@ -104,11 +104,14 @@ export class Parallel {
       context.strokeStyle = rankColor(rank(row));
       line(row);
     }
+    // Each takes a while to find.
+    const [faint, ink, ground] = ['--faint', '--text', '--card'].map(color) as [string, string, string];
     for (const [axis, column] of columns.entries())
       drawAxis(context, xOf(axis), scales[axis]!, column, {
         at: axis === 0 ? 'first' : axis === columns.length - 1 ? 'last' : 'between',
         room: columns.length === 1 ? width : (width - 2 * SIDE) / (columns.length - 1) - 8,
         hasGaps: rows.some((row) => scales[axis]!.place(column.values[row]) === undefined),
+        ...{ faint, ink, ground },
       });
   }
 }
@@ -121,6 +124,10 @@ interface AxisPlace {
   readonly at: 'first' | 'between' | 'last';
   readonly room: number;
   readonly hasGaps: boolean;
+  /** Colours. */
+  readonly faint: string;
+  readonly ink: string;
+  readonly ground: string;
 }
 
 function drawAxis(
@@ -128,9 +135,9 @@ function drawAxis(
   x: number,
   scale: Scale,
   { title, text, values }: ParallelShown['columns'][number],
-  { at, room, hasGaps }: AxisPlace,
+  { at, room, hasGaps, faint, ink, ground }: AxisPlace,
 ): void {
-  context.strokeStyle = color('--faint');
+  context.strokeStyle = faint;
   context.lineWidth = 1;
   context.beginPath();
   context.moveTo(x, yOf(0));
@@ -139,7 +146,7 @@ function drawAxis(
   context.font = `600 ${FONT}`;
   context.textBaseline = 'middle';
   context.textAlign = at === 'first' ? 'left' : at === 'last' ? 'right' : 'center';
-  context.fillStyle = color('--text');
+  context.fillStyle = ink;
   const sideways = at === 'between' ? 0 : at === 'first' ? -SIDE + 6 : SIDE - 6;
   context.fillText(
     shortened(context, title, at === 'between' ? room : room / 2 + SIDE - 10),
@@ -152,12 +159,12 @@ function drawAxis(
     const to = x + (at === 'first' ? -6 : 6);
     const written = shortened(context, label, at === 'between' ? room - 6 : SIDE - 10);
     // Readable over the lines.
-    context.strokeStyle = color('--card');
+    context.strokeStyle = ground;
     context.lineWidth = 4;
     context.strokeText(written, to, y);
     context.fillText(written, to, y);
   };
-  context.fillStyle = color('--faint');
+  context.fillStyle = faint;
   if (scale.choices) {
     for (const choice of scale.choices.length <= NAMED ? scale.choices : [])
       beside(text(choice), yOf(scale.place(choice)));
