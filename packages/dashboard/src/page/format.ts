@@ -32,6 +32,9 @@ export const metric = (job: Pick<Job, 'metricKind'>, value: number | undefined):
   value === undefined ? UNKNOWN : isError(job) ? value.toPrecision(4) : percent(value);
 /** What is not known is no number. */
 export const UNKNOWN = '–';
+/** A value of a job file. */
+export const setting = (value: unknown): string =>
+  value === undefined ? UNKNOWN : typeof value === 'string' ? value : JSON.stringify(value);
 /** A loss. */
 export const loss = (value: number | undefined): string => value?.toFixed(4) ?? UNKNOWN;
 

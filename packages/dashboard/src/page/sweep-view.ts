@@ -2,7 +2,7 @@
 import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { BLUE, Chart, type Curve, ORANGE } from './chart.ts';
 import { figure, fill, h } from './dom.ts';
-import { brief, briefPercent, duration, grouped } from './format.ts';
+import { brief, briefPercent, duration, grouped, setting } from './format.ts';
 import { cancelSweep } from './remote.ts';
 import { jobAddress } from './route.ts';
 import {
@@ -174,13 +174,7 @@ export class SweepView implements View {
               ? h('a', { href: jobAddress(best.job), 'data-key': 'best' }, `${best.number}`)
               : `${best.number}`,
           ),
-          h(
-            'dl',
-            { class: 'figures tight' },
-            ...values.map(([path, value]) =>
-              figure(path, typeof value === 'string' ? value : JSON.stringify(value)),
-            ),
-          ),
+          h('dl', { class: 'figures tight' }, ...values.map(([path, value]) => figure(path, setting(value)))),
         ),
     );
   }
@@ -213,8 +207,7 @@ function dataOf(
   columns: readonly Column[],
 ): TableData {
   const assignments = trials.map(({ assignment }) => JSON.parse(assignment) as Record<string, unknown>);
-  const own = (key: string, pick: (trial: Trial, row: number) => unknown) =>
-    columnOf(key, trials.map(pick));
+  const own = (key: string, pick: (trial: Trial, row: number) => unknown) => columnOf(key, trials.map(pick));
   const decided = [
     own('trial', ({ number }) => number),
     own('state', ({ state }) => trialStates[state] ?? ''),

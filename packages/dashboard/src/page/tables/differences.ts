@@ -1,6 +1,7 @@
 /** In what two runs differ: their job files and their results. */
 import { differingPaths, RESULTS, valueAtPath } from '@kasane/protocol/internal/job/job-diff';
 import { fill, h } from '../dom.ts';
+import { setting } from '../format.ts';
 import { specOf } from '../remote.ts';
 import { jobAddress } from '../route.ts';
 import { attempt, ownWords, type Page } from '../view.ts';
@@ -58,10 +59,7 @@ export class Differences {
     });
     const settings = differingPaths(this.#files).map((path) => [
       path,
-      ...this.#files.map((file) => {
-        const value = valueAtPath(file, path);
-        return value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value);
-      }),
+      ...this.#files.map((file) => setting(valueAtPath(file, path))),
     ]);
     const line = (cells: readonly string[]) =>
       h('tr', {}, h('th', { scope: 'row' }, cells[0]), ...cells.slice(1).map((cell) => h('td', {}, cell)));
