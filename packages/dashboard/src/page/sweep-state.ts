@@ -54,12 +54,13 @@ export const metricKey = (metric: string): string => (OWN.has(metric) ? metric :
 
 export const metricTitle = (page: Page, metric: string): string => new Titles(page).of(metricKey(metric));
 
-export const sweepValue = (metric: string, value: number | undefined): string =>
-  value === undefined
-    ? UNKNOWN
-    : metric === 'testAccuracy' || metric === 'top5Accuracy'
-      ? percent(value)
-      : brief(value);
+/** Whether values of the metric are parts of a whole, shown as percentages. */
+export const isFraction = (metric: string): boolean => metric === 'testAccuracy' || metric === 'top5Accuracy';
+
+export function sweepValue(metric: string, value: number | undefined): string {
+  if (value === undefined) return UNKNOWN;
+  return isFraction(metric) ? percent(value) : brief(value);
+}
 
 export function sweepBadge(page: Page, { state }: Pick<Sweep, 'state'>): HTMLElement {
   const name = sweepStates[state] ?? '';

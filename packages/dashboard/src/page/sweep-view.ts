@@ -6,6 +6,7 @@ import { brief, briefPercent, duration, grouped, setting } from './format.ts';
 import { cancelSweep } from './remote.ts';
 import { jobAddress } from './route.ts';
 import {
+  isFraction,
   metricKey,
   metricTitle,
   SWEEP_RUNNING,
@@ -98,11 +99,10 @@ export class SweepView implements View {
   #make({ metric, minimize }: Sweep) {
     const title = metricTitle(this.#page, metric);
     const words = sweepWords(this.#page);
-    const isPercent = metric === 'testAccuracy';
     const best = new Chart({
       ...{ title: words.byTrial(title), xLabel: words.trials, height: 220 },
       xFormat: (place) => (Number.isInteger(place) ? grouped(place) : ''),
-      format: isPercent ? briefPercent : brief,
+      format: isFraction(metric) ? briefPercent : brief,
     });
     const comparison = new Comparison(
       this.#page,
