@@ -29,7 +29,7 @@ export async function serveFile(
   response: ServerResponse,
 ): Promise<boolean> {
   const name = path === '/' ? 'index.html' : path.slice(1);
-  // From a checkout, a reload shows what has changed. One bundling at a time: each takes a core for a while, and many of them gigabytes.
+  // From a checkout, a reload shows what has changed. One bundling at a time: each keeps a core busy, and many need gigabytes.
   if (!files || (isSource && path === '/' && !isBundling))
     files = isSource ? bundleSources() : Promise.resolve(readBundle());
   const content = (await files).get(name);

@@ -99,7 +99,7 @@ function wholeNumber<Missing = never>(
   );
 }
 
-/** What can be looked at of several jobs, by `/runs` and `/curves`. */
+/** What `/runs` and `/curves` answer about several jobs. */
 const tables: Readonly<
   Record<string, (client: CoordinatorClient, query: URLSearchParams) => Promise<unknown>>
 > = {
@@ -111,7 +111,7 @@ const tables: Readonly<
     await costs.prepare(runs.map(({ file }) => file));
     return packedRuns(runs);
   },
-  /** The epochs of each `job`. One that has been deleted meanwhile has none. */
+  /** The epochs of each `job`; none for one that has been deleted meanwhile. */
   '/curves'(client, query) {
     const epochsOf = async (job: string) => {
       try {
@@ -128,7 +128,7 @@ const tables: Readonly<
 /** What models cost, for all pages. */
 const costs = new ModelCosts();
 
-/** Jobs whose curves are shown over each other, at most. */
+/** Most jobs whose curves are sent at once. */
 const CURVES = 50;
 
 /** Answers a request to `/jobs...`, `/sweeps...`, `/runs` or `/curves`. False: there is nothing of that name. */

@@ -4,7 +4,7 @@ import type { CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
 
-/** A stream that breaks off is opened again after so long, in milliseconds. */
+/** A stream that breaks off is opened again after this many milliseconds. */
 const RETRY_MS = 1000;
 
 /**
@@ -33,7 +33,7 @@ async function follow(
       for await (const { sweep, trials } of client.sweeps.watch(id, signal)) {
         if (signal.aborted) return;
         const known = sent;
-        // A trial that has changed is another object.
+        // A trial that has changed is a new object.
         const changed = known ? trials.filter((trial, index) => trial !== known[index]) : trials;
         send(known ? 'trials' : 'sweep', { sweep, trials: changed });
         sent = trials;
@@ -42,7 +42,7 @@ async function follow(
     } catch (error) {
       if (error instanceof KasaneError && error.code === 'SWEEP_NOT_FOUND') return send('missing', id);
     }
-    // Whoever lists jobs says that the coordinator is gone.
+    // That the coordinator is gone is reported where jobs are listed.
     await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
   }
 }

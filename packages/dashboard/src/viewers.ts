@@ -13,7 +13,7 @@ import { followSweep } from './sweep-stream.ts';
 const POLL_MS = 500;
 /** Of so many times once for all jobs that are shown; otherwise for the newest. */
 const POLLS_OF_ALL = 10;
-/** Of so many times once for the list of sweeps. */
+/** Every so many times also for the list of sweeps. */
 const POLLS_OF_SWEEPS = 4;
 /** Bytes that a page may be behind before it is cut off; it comes back by itself. */
 const BEHIND_BYTES = 16 << 20;
@@ -28,11 +28,11 @@ export const VIEWERS = 64;
 export const EVENTS = { 'content-type': 'text/event-stream' };
 
 /** What a page shows of a metrics history: its curves, those of layers with them, or who computed the newest steps. Of deep networks and of
- * hundreds of shards the latter two are heavy, and no view wants all. */
+ * hundreds of shards the latter two are heavy, and no view wants all. Tables show nothing of it. */
 export const PARTS = ['curves', 'layers', 'steps', 'sweeps', 'sweep', 'runs'] as const;
 export type Part = (typeof PARTS)[number];
 
-/** Who looks. */
+/** A page that looks. */
 interface Viewer {
   stop: () => void;
   readonly part: Part;
@@ -42,7 +42,7 @@ interface Viewer {
   readonly sweep: string;
 }
 
-/** Views of tables have columns instead of jobs. */
+/** Tables are sent columns instead of jobs. */
 const isTable = (part: Part): boolean => part === 'sweeps' || part === 'sweep' || part === 'runs';
 const isName = (text: string): boolean => /^[\w.-]+$/.test(text);
 
@@ -224,7 +224,7 @@ export class Viewers {
     if (this.#polling) this.#timer = setTimeout(() => void this.#poll(), POLL_MS);
   }
 
-  /** Says what has changed: who shows tables has the rest, and gets the columns of those. @param first whether these are all there are */
+  /** Sends jobs that have changed; to pages with tables, only their columns. @param first whether these are all jobs, which tables fetch themselves */
   #tell(changed: readonly Job[], first: boolean): void {
     const json = listOf(changed.map(({ id }) => this.#jobs.get(id)!));
     for (const [response, { part, sweep }] of this.#viewers) {
@@ -338,7 +338,7 @@ function newestSteps(): Take {
   };
 }
 
-/** What of a job changes in a table. */
+/** The columns of a job that can change. */
 const rowOf = (job: Job) => ({ job: job.id, values: resultsOf({ record: runRecord(job) }) });
 
 const listOf = (jsons: Iterable<string>) => `[${[...jsons].join()}]`;

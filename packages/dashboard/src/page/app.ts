@@ -45,7 +45,7 @@ const page = (): Page => ({
   fail: (error) => showProblem(error instanceof Error ? error.message : String(error)),
 });
 
-/** Whose metrics history is wanted: that of the job that is shown; on the cluster's page of the one that runs, or ran last. Or which sweep is. */
+/** Whose metrics history is wanted: that of the job that is shown; on the cluster's page of the one that runs, or ran last. On a sweep's page, that sweep. */
 function wanted(): string {
   if (route.view === 'job') return route.job;
   if (route.view === 'sweep') return route.sweep;
@@ -55,7 +55,7 @@ function wanted(): string {
   return followed || (jobs?.find((job) => job.step > 0)?.id ?? '');
 }
 
-/** Of the stream with that job's metrics history: the part of it that the view shows. Views of tables have parts of their own. */
+/** Of the stream with that job's metrics history: the part of it that the view shows. Tables have their own parts. */
 function address(job: string): string {
   if (route.view === 'sweep') return `/events?part=sweep&sweep=${encodeURIComponent(job)}`;
   if (route.view === 'sweeps' || route.view === 'runs') return `/events?part=${route.view}`;
@@ -73,7 +73,7 @@ function follow(job: string): void {
   sweep = undefined;
   changed = new Map();
   gone = new Set();
-  // Streams of tables tell of no jobs: those that there were are old by the time they are looked at.
+  // Streams for tables carry no jobs: the ones known now would be stale by the time they are shown.
   if (isTable()) jobs = undefined;
   isMissing = false;
   const source = new EventSource(followedAt);
@@ -170,7 +170,7 @@ const frame = new Frame(() => {
     : 'Kasane';
 });
 
-/** Tables come when they are looked at. */
+/** Scripts of tables are loaded when a table is opened. */
 function viewOf(asked: Route): View {
   const lazy = (load: (page: Page) => Promise<View>) => new LazyView(page(), load, () => frame.ask());
   switch (asked.view) {
@@ -217,7 +217,7 @@ function dress(): void {
 }
 
 function drawNavigation(): void {
-  // Below each of them what belongs to it is shown.
+  // Each section with the views that belong to it.
   const sections = {
     jobs: ['jobs', 'job'],
     sweeps: ['sweeps', 'sweep'],

@@ -4,7 +4,7 @@ import type UPlot from 'uplot';
 /** Arrows go this part of what is shown, but a point at least. */
 const STRIDE = 0.02;
 
-/** @param labels of the axis and of each curve @param format how values are written @param xText how places are, by default as numbers */
+/** @param labels of the axis and of each curve @param format how values are written @param xText how x values are written, by default as numbers */
 export function listenToKeys(
   plot: UPlot,
   title: string,

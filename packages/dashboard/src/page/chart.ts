@@ -7,7 +7,7 @@ import { brief } from './format.ts';
 /** Colours of curves, where a few are enough. */
 export const [BLUE, ORANGE, GREEN] = ['#4f7cff', '#e07b2e', '#2e9e5b'] as const;
 
-/** Of more points each is smaller. */
+/** With more points than this, each is drawn smaller. */
 const MANY = 400;
 
 export interface Curve {
@@ -23,7 +23,7 @@ export interface Curve {
   readonly faint?: boolean;
   /** Points alone, without a line between them. */
   readonly dots?: boolean;
-  /** It keeps each value until the next one. */
+  /** Each value holds until the next. */
   readonly stepped?: boolean;
 }
 
@@ -38,15 +38,15 @@ export interface ChartOptions {
   readonly logarithmic?: boolean;
   /** How its values are written. Default: as numbers. */
   readonly format?: (value: number) => string;
-  /** Powers of ten on the axis below. Default false. */
+  /** Powers of ten on the x axis. Default false. */
   readonly xLogarithmic?: boolean;
-  /** How places on the axis below are written, at its ticks. Default: as numbers. */
+  /** How x values are written at ticks. Default: as numbers. */
   readonly xFormat?: (value: number) => string;
-  /** What is said of a place where the cursor is; `index` counts the values. Default: as at the ticks. */
+  /** How the x value under the cursor is written; `index` is its position among all. Default: as at ticks. */
   readonly xText?: (value: number, index: number) => string;
-  /** Points beside each other: with room at both ends, where several may have the same place. Default false. */
+  /** A scatter plot: leaves room at both ends of the x axis. Default false. */
   readonly isScatter?: boolean;
-  /** Called with the index of a place that was clicked on. */
+  /** Called with the index of the x value that was clicked on. */
   readonly onPick?: (index: number) => void;
   /** Called after a user has zoomed. */
   readonly onZoom?: (range: readonly [number, number]) => void;
@@ -227,7 +227,7 @@ export class Chart {
   }
 }
 
-/** A scale that is a little wider than what there is. */
+/** A scale that is a little wider than its values. */
 const roomAround =
   (isLogarithmic: boolean): UPlot.Scale.Range =>
   (_, min, max) => {

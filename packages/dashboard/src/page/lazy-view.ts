@@ -1,4 +1,4 @@
-/** A view whose script is loaded when it is looked at. */
+/** A view whose script is loaded when it is opened. */
 import { h } from './dom.ts';
 import { attempt, type Known, type Page, type View } from './view.ts';
 
@@ -7,7 +7,7 @@ export class LazyView implements View {
   #view: View | undefined;
   #isDestroyed = false;
 
-  /** @param onLoad asks for an update */
+  /** @param onLoad called when the view is there, to ask for an update */
   constructor(page: Page, load: (page: Page) => Promise<View>, onLoad: () => void) {
     this.element = h('div', {}, h('p', { class: 'faint', role: 'status' }, page.t.loading));
     attempt(page, async () => {

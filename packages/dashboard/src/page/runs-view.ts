@@ -1,4 +1,4 @@
-/** Jobs beside each other, as `kasane runs` has them in a terminal. */
+/** Jobs side by side, as `kasane runs` shows them in a terminal. */
 import { fill, h } from './dom.ts';
 import { Comparison } from './tables/comparison.ts';
 import { isHigherBetter, resultKeys, Sources } from './tables/sources.ts';
@@ -33,7 +33,7 @@ export class RunsView implements View {
   }
 
   update(known: Known): void {
-    // The columns of jobs are those of a moment when their changes are already told.
+    // Columns are asked for only once changes are being reported, so that none is missed in between.
     if (!known.cluster) return;
     const isGone = known.gone !== this.#gone;
     this.#gone = known.gone;

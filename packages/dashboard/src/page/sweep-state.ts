@@ -1,4 +1,4 @@
-/** How a sweep and its trials are, in the words of the page. */
+/** Sweeps and their trials in the words of the page: states, metrics and values. */
 import type { Sweep } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { h } from './dom.ts';
 import { brief, grouped, percent, UNKNOWN } from './format.ts';
@@ -46,10 +46,10 @@ const japanese: typeof english = {
 export type SweepWords = typeof english;
 export const sweepWords = (page: Page): SweepWords => ownWords(page, { en: english, ja: japanese });
 
-/** Metrics that a sweep may have by their own name, and others of the test. */
+/** Metrics whose column has the same name; any other is one of `testMetrics`. */
 const OWN = new Set(['testLoss', 'testAccuracy', 'testError']);
 
-/** The column of jobs that has the metric. */
+/** The column of jobs that holds the metric. */
 export const metricKey = (metric: string): string => (OWN.has(metric) ? metric : `testMetrics.${metric}`);
 
 export const metricTitle = (page: Page, metric: string): string => new Titles(page).of(metricKey(metric));
@@ -67,10 +67,10 @@ export function sweepBadge(page: Page, { state }: Pick<Sweep, 'state'>): HTMLEle
   return h('span', { class: `state ${name}` }, new Titles(page).state(name));
 }
 
-/** Of all trials that there may be. */
+/** How many of the trials have been started: 5 / 20. */
 export const trialsText = ({ trials, trialsLimit }: Pick<Sweep, 'trials' | 'trialsLimit'>): string =>
   `${grouped(trials)} / ${grouped(trialsLimit)}`;
 
-/** What it waits for, if it waits. */
+/** What the sweep waits for, if it waits. */
 export const waitsText = (t: Words, { waitingFor }: Pick<Sweep, 'waitingFor'>): string | undefined =>
   waitingFor && `${t.waiting}: ${t.said(waitingFor)}`;

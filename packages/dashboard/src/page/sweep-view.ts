@@ -1,4 +1,4 @@
-/** A sweep: how far it is, its best trial, and its trials beside each other. */
+/** A sweep: its progress, its best trial, and its trials side by side. */
 import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { BLUE, Chart, type Curve, ORANGE } from './chart.ts';
 import { figure, fill, h } from './dom.ts';
@@ -45,7 +45,7 @@ export class SweepView implements View {
       this.#drawMissing();
       return;
     }
-    // The columns of jobs are those of a moment when their changes are already told.
+    // Columns are asked for only once changes are being reported, so that none is missed in between.
     if (known.cluster)
       this.#sources.update(
         known,
@@ -95,7 +95,7 @@ export class SweepView implements View {
     });
   }
 
-  /** What the metric is, is known when the sweep is. */
+  /** Made once the sweep is known, and with it its metric. */
   #make({ metric, minimize }: Sweep) {
     const title = metricTitle(this.#page, metric);
     const words = sweepWords(this.#page);
@@ -180,11 +180,11 @@ export class SweepView implements View {
   }
 }
 
-/** The keys that vary, as the file has them. */
+/** The keys that vary, in the order of the sweep file. */
 const settingsOf = ({ search }: Sweep): readonly string[] =>
   Object.keys((JSON.parse(search) as { parameters: object }).parameters);
 
-/** Each trial's value, and the best of those up to it. */
+/** Each trial's value, and the best up to that trial. */
 function bestCurves({ minimize }: Sweep, trials: readonly Trial[], words: SweepWords): readonly Curve[] {
   const known = trials.filter(({ value }) => value !== undefined);
   const x = known.map(({ number }) => number);
@@ -199,7 +199,7 @@ function bestCurves({ minimize }: Sweep, trials: readonly Trial[], words: SweepW
   ];
 }
 
-/** Trials with what the search decided, and then with whatever is known of their jobs. */
+/** The columns that the search decided, followed by everything known of the trials' jobs. */
 function dataOf(
   trials: readonly Trial[],
   settings: readonly string[],

@@ -23,7 +23,7 @@ export interface Known {
   readonly events: readonly Event[];
   /** Sweeps, newest first; undefined while nothing has come. */
   readonly sweeps: readonly Sweep[] | undefined;
-  /** The sweep that is followed, with its trials by their numbers. */
+  /** The sweep that is followed, with its trials in the order of their numbers. */
   readonly sweep: SweepWithTrials | undefined;
   /** Results of jobs that have changed since the page was opened. */
   readonly changed: ReadonlyMap<string, RunResults>;

@@ -1,6 +1,6 @@
 /**
- * Many runs beside each other, be they the trials of a sweep or any jobs: a table to sort, filter and choose from, the curves of those
- * that are chosen, parallel coordinates, a scatter of any two columns, what matters how much, and in what two of them differ.
+ * Many runs side by side, the trials of a sweep or any jobs: a table to sort, filter and choose from, the curves of the chosen runs,
+ * parallel coordinates, a scatter plot of any two columns, the importance of each key, and how two runs differ.
  */
 import { type Condition, parseCondition } from '@kasane/protocol/internal/job/run-conditions';
 import { fill, h, offerOptions } from '../dom.ts';
@@ -18,24 +18,24 @@ import { Titles } from './titles.ts';
 /** What is compared now. */
 export interface Compared {
   readonly data: TableData;
-  /** Columns where none were chosen. */
+  /** Columns that are shown until a user chooses. */
   readonly shown: readonly string[];
   /** Keys that vary. */
   readonly settings: readonly string[];
-  /** Results, of which one is looked at: by default the first. */
+  /** Results to choose the compared one from; by default the first. */
   readonly targets: readonly string[];
   readonly isHigherBetter: (target: string) => boolean;
-  /** '' where a row has none. */
+  /** '' for a row without a job. */
   readonly jobOf: (row: number) => string;
   /** Something may still change. */
   readonly isLive: boolean;
 }
 
-/** Least time between two drawings of what is drawn from all rows, in milliseconds. */
+/** Charts of all rows are drawn again after this many milliseconds at the earliest. */
 const CHARTS_MS = 1000;
 /** Axes of parallel coordinates. */
 const AXES = 10;
-/** Curves where none were chosen. */
+/** Curves that are shown where no runs are chosen. */
 const CURVES = 10;
 
 const english = {
@@ -97,7 +97,7 @@ export class Comparison {
   readonly #importance: ImportanceCard;
   readonly #differences: Differences;
   readonly #chosen = new Set<string>();
-  /** Columns that a user has chosen, or taken away. */
+  /** Columns that a user has added or removed. */
   readonly #asked = new Map<string, boolean>();
   #order: Order | undefined;
   #compared: Compared | undefined;
@@ -138,7 +138,7 @@ export class Comparison {
     this.#compared = compared;
     this.#offer(compared);
     const rows = this.#drawTable();
-    // What is drawn from all rows takes longer than the table, and is read more slowly.
+    // Charts of all rows take longer to draw than the table, and longer to read.
     const wait = this.#drawnAt + CHARTS_MS - performance.now();
     if (wait <= 0) this.#drawCharts(rows);
     else this.#later ??= setTimeout(() => this.#drawCharts(this.#rows()), wait);
@@ -206,7 +206,7 @@ export class Comparison {
     fill(this.#columns, ...[...data.columns.keys()].map(box));
   }
 
-  /** In the order of the columns that are usual, then as they come. */
+  /** The usual columns in their order, then added ones as they were added. */
   #shownKeys(): readonly string[] {
     const { data, shown } = this.#compared!;
     const usual = shown.filter((key) => data.columns.has(key));
@@ -307,7 +307,7 @@ export class Comparison {
   }
 }
 
-/** Conditions with commas between them. A word alone is a part of a name. */
+/** Conditions separated by commas. A word alone is part of a job's name. */
 function conditionsOf(text: string, data: TableData, faults: (typeof english)['faults']): Condition[] {
   const parts = text
     .split(',')

@@ -1,6 +1,6 @@
 /**
- * A table of any number of rows: those in sight are there, in place of the others is room. Its heads sort it, and its check boxes choose
- * rows.
+ * A table of any number of rows: only those in sight are elements, and empty space stands in for the others. Column heads sort it, and
+ * check boxes choose rows.
  */
 import { Frame, fill, h } from '../dom.ts';
 
@@ -8,7 +8,7 @@ import { Frame, fill, h } from '../dom.ts';
 const ROW = 30;
 /** Rows above and below those in sight. */
 const BEYOND = 8;
-/** Rows whose texts tell how wide a column is, and the widest that it gets, in letters. */
+/** How many rows are measured for the width of a column, and the greatest width, in letters. */
 const MEASURED = 300;
 const WIDEST = 26;
 
@@ -17,7 +17,7 @@ export interface TableColumn {
   readonly title: string;
   readonly isNumber: boolean;
   readonly text: (row: number) => string;
-  /** Where a cell leads. */
+  /** Where a cell links to. */
   readonly href?: (row: number) => string | undefined;
   /** Class of a cell's text. */
   readonly style?: (row: number) => string;
@@ -34,7 +34,7 @@ export interface TableShown {
 
 export interface TableOptions {
   readonly label: string;
-  /** What a check box says of a row. Absent: rows cannot be chosen. */
+  /** The label of a row's check box. Absent: rows cannot be chosen. */
   readonly choice?: (id: string) => string;
   readonly onOrder: (key: string) => void;
   readonly onChoose?: (id: string, isChosen: boolean) => void;

@@ -1,4 +1,4 @@
-/** In what two runs differ: their job files and their results. */
+/** How two runs differ, in their job files and their results. */
 import { differingPaths, RESULTS, valueAtPath } from '@kasane/protocol/internal/job/job-diff';
 import { fill, h } from '../dom.ts';
 import { setting } from '../format.ts';
@@ -27,7 +27,7 @@ export class Differences {
     this.#words = ownWords(page, { en: english, ja: japanese });
   }
 
-  /** @param jobs two of them, or nothing is shown @param rows where they are in `data` */
+  /** @param jobs nothing is shown unless there are two @param rows where they are in `data` */
   show(jobs: readonly string[], data: TableData, rows: readonly number[]): void {
     this.#data = data;
     this.#rows = rows;

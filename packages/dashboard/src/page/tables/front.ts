@@ -1,4 +1,4 @@
-/** The Pareto front of two results: points that no other beats in both. */
+/** The Pareto front of two results: the points that no other point beats in both. */
 
 /** @param points two numbers each, the smaller the better @returns indexes, in the order of the first number */
 export function frontOf(points: readonly (readonly [number, number])[]): readonly number[] {

@@ -6,7 +6,7 @@ import { importanceOf, LEAST_ROWS } from './importance.ts';
 import { scaleOf, type TableData } from './table-data.ts';
 import type { Titles } from './titles.ts';
 
-/** Below this part of the variance, a forest has not learned enough to tell. */
+/** A forest that explains less of the variance has not learned enough to tell. */
 const EXPLAINED = 0.1;
 const LISTED = 12;
 

@@ -1,29 +1,30 @@
 /**
  * How much a result depends on each key: a forest of extremely randomized trees (Geurts 2006) learns to predict it, and the more its
- * error grows when the values of a key are shuffled (Breiman 2001), the more the key matters. Each tree is asked about rows that it has
+ * error grows when the values of a key are shuffled (Breiman 2001), the more the key matters. Each tree is tested on rows that it has
  * not seen. The same rows give the same answer.
  */
+
 export interface Importance {
-  /** Of each key a part of 1; those that do not help at all have 0. */
+  /** The share of each key, in all 1; of a key that does not help at all, 0. */
   readonly parts: readonly number[];
   /** How much of the result's variance the forest explains on rows that it has not seen: near 0, it has learned nothing. */
   readonly explained: number;
 }
 
-/** Fewer tell nothing. */
+/** Fewer rows tell nothing. */
 export const LEAST_ROWS = 12;
-/** Rows that are looked at. */
+/** Of more rows, this many are drawn at random. */
 const ROWS = 400;
 const TREES = 48;
 const DEPTH = 10;
 const LEAF = 2;
 
-/** A leaf's mean, or what lies below a threshold of a feature and above it. */
+/** The mean of a leaf, or the branches below and above a threshold of a feature. */
 type Node =
   | { readonly mean: number }
   | { readonly feature: number; readonly threshold: number; readonly below: Node; readonly above: Node };
 
-/** @param features of each key, of each row: where it lies, or what there is by number; NaN where it is not set */
+/** @param features the values of each key, one for each row: numbers in order of size or of choice; NaN where a key is not set */
 export function importanceOf(
   features: readonly (readonly number[])[],
   targets: readonly number[],
@@ -131,7 +132,7 @@ function shuffled(rows: number[], random: () => number): number[] {
   return rows;
 }
 
-/** Numbers from 0 to below 1, the same each time: what is on a page depends on nothing but what it shows (mulberry32). */
+/** Numbers in [0, 1), the same each time, so that the same data give the same page (mulberry32). */
 function generator(): () => number {
   let state = 1;
   return () => {

@@ -1,17 +1,17 @@
-/** Parallel coordinates: an axis a column, a line a row, coloured by how good it is. What is chosen lies on top. */
+/** Parallel coordinates: one axis for each column, one line for each row, coloured by its rank. Chosen rows lie on top. */
 import { COLORS, color, h } from '../dom.ts';
 import { type Column, type Scale, scaleOf } from './table-data.ts';
 
 const HEIGHT = 260;
-/** Room above for names, below for what has no value, and at the sides for the numbers of the first and the last axis. */
+/** Room for names above, for missing values below, and for the labels of the first and the last axis at the sides. */
 const [TOP, BOTTOM, SIDE] = [26, 44, 64];
-/** Pixels between two axes at least. */
+/** Least distance between two axes, in pixels. */
 const APART = 116;
-/** Values of a column that are not numbers, each with a text. */
+/** A column of more choices than these has no labels. */
 const NAMED = 8;
 /** Pixels of a line of text. */
 const LINE = 12;
-/** Numbers of a column that all stand beside its axis. */
+/** Up to this many numbers, an axis is labelled with each of them. */
 const FEW = 8;
 const FONT = '11px system-ui, sans-serif';
 
@@ -26,7 +26,7 @@ export interface ParallelShown {
   readonly isChosen: (row: number) => boolean;
 }
 
-/** The colours of the best, of those between, and of the worst: to be told apart by whoever cannot tell red from green. */
+/** The colours of the best, the middle and the worst, which people who cannot tell red from green can tell apart. */
 const RANKS = [
   [38, 89, 232],
   [150, 160, 182],
@@ -88,7 +88,7 @@ export class Parallel {
         context.lineTo(xOf(axis), yOf(scales[axis]!.place(column.values[row])));
       context.stroke();
     };
-    // The best last: they lie above the others.
+    // The best are drawn last, above the others.
     const order = [...rows].sort((a, b) => (rank(b) ?? 2) - (rank(a) ?? 2));
     const anyChosen = rows.some(isChosen);
     context.globalAlpha = (anyChosen ? 0.25 : 1) * Math.min(0.8, Math.max(0.12, 40 / rows.length));
@@ -116,7 +116,7 @@ export class Parallel {
   }
 }
 
-/** From the top for 1; what has no value lies below the axis. */
+/** 1 is at the top; rows without a value lie below the axis. */
 const yOf = (place: number | undefined): number =>
   place === undefined ? HEIGHT - 12 : TOP + 8 + (1 - place) * (HEIGHT - TOP - BOTTOM - 8);
 
@@ -172,7 +172,7 @@ function drawAxis(
     let above = Number.NEGATIVE_INFINITY;
     for (const value of marksOf(scale, values)) {
       const y = yOf(scale.place(value));
-      // The lowest has its place even where the one above it is near.
+      // The lowest is always labelled, even if the one above it is close.
       if (value !== scale.least && (y - above < LINE || yOf(0) - y < LINE)) continue;
       beside(text(value), y);
       above = y;
@@ -181,7 +181,7 @@ function drawAxis(
   if (hasGaps) beside('–', yOf(undefined));
 }
 
-/** Where numbers stand beside an axis: all that there are, or the ends and the middle. */
+/** The numbers that label an axis: all of them if they are few, otherwise the ends and the middle. */
 function marksOf({ isLogarithmic, least, most }: Scale, values: readonly unknown[]): readonly number[] {
   const all = [...new Set(values)].filter((value) => typeof value === 'number');
   if (all.length <= FEW) return all.sort((a, b) => b - a);
@@ -191,13 +191,13 @@ function marksOf({ isLogarithmic, least, most }: Scale, values: readonly unknown
 
 function shortened(context: CanvasRenderingContext2D, text: string, room: number): string {
   if (context.measureText(text).width <= room) return text;
-  // Of a path, the end tells more.
+  // The end of a path tells more than its beginning.
   let from = 1;
   while (from < text.length - 1 && context.measureText(`…${text.slice(from)}`).width > room) from++;
   return `…${text.slice(from)}`;
 }
 
-/** A canvas of that size on screens of any resolution. */
+/** Sizes a canvas for the screen's resolution. */
 function fitted(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
   const ratio = devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);

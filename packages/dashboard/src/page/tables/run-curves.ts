@@ -1,4 +1,4 @@
-/** Curves of several runs over each other, by epoch. They are asked for when other runs are looked at, and again while something changes. */
+/** The curves of several runs in one chart, by epoch. They are fetched when other runs are chosen, and again while runs go on. */
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { TestMetricName } from '@kasane/tensor/internal/test-metrics';
 import { Chart, type Curve } from '../chart.ts';
@@ -26,7 +26,7 @@ export class RunCurves {
     this.element = this.#chart.element;
   }
 
-  /** @param isLive whether there may be more of them soon */
+  /** @param isLive whether there may be more epochs soon */
   show(
     runs: readonly { readonly id: string; readonly name: string }[],
     target: string,
@@ -76,7 +76,7 @@ export class RunCurves {
   }
 }
 
-/** The metric of an epoch; of what is known only at the end, the loss. */
+/** The metric of an epoch; for one that only a whole job has, the test loss. */
 function picked(target: string): (epoch: EpochResult) => number | undefined {
   const further = target.replace(/^testMetrics\./, '') as TestMetricName;
   return (epoch) => {

@@ -1,4 +1,4 @@
-/** Any two columns against each other, a point a run. */
+/** Any two columns against each other, one point for each run. */
 import { BLUE, Chart, type Curve, GREEN, ORANGE } from '../chart.ts';
 import { h, offerOptions } from '../dom.ts';
 import { ownWords, type Page } from '../view.ts';
@@ -7,9 +7,9 @@ import { frontOf } from './front.ts';
 import { type Scale, scaleOf, type TableData } from './table-data.ts';
 import type { Titles } from './titles.ts';
 
-/** What a run costs, the less the better. */
+/** Costs of a run: the less, the better. */
 const COSTS = ['parameters', 'flops', 'seconds'];
-/** Characters of a value that is not a number, below the axis. */
+/** The longest label of a choice on an axis, in characters. */
 const SHORT = 14;
 
 const english = {
@@ -33,7 +33,7 @@ interface ScatterShown {
   readonly data: TableData;
   readonly rows: readonly number[];
   readonly isChosen: (row: number) => boolean;
-  /** Results, of which more or less is better; keys of the job file are neither. */
+  /** Results, for which higher or lower is better; for keys of the job file, neither is. */
   readonly targets: readonly string[];
   readonly isHigherBetter: (target: string) => boolean;
 }
@@ -52,7 +52,7 @@ function firstOf(settings: readonly string[], data: TableData): string | undefin
   return whole[0] ?? numbers[0] ?? settings[0];
 }
 
-/** From -0.2 to 0.2, of each row another. */
+/** An offset between -0.2 and 0.2, different for each row. */
 const aside = (row: number): number => (((row * 0.618034) % 1) - 0.5) * 0.4;
 
 export class ScatterCard {
@@ -87,7 +87,7 @@ export class ScatterCard {
     this.element = this.#chart.element;
   }
 
-  /** What can be on an axis; at first, what varies below and what is looked at beside it. */
+  /** Offers what can be on an axis; at first, a key that varies on X and the first result on Y. */
   offer({ data, settings, targets }: Pick<Compared, 'data' | 'settings' | 'targets'>): void {
     const keys = [...new Set([...settings, ...targets, ...data.columns.keys()])].filter((key) => {
       const values = data.columns.get(key)?.values;
@@ -118,7 +118,7 @@ export class ScatterCard {
       });
     }
     const known = rows.filter((row) => x.number(row) !== undefined && y.number(row) !== undefined);
-    // Of choices there are many at the same place: they lie beside each other.
+    // Many runs have the same choice: they are spread out sideways.
     const place = (row: number) => x.number(row)! + (x.scale.choices ? aside(row) : 0);
     this.#order = known.sort((a, b) => place(a) - place(b) || a - b);
     const places = this.#order.map(place);
@@ -133,7 +133,7 @@ export class ScatterCard {
     ]);
   }
 
-  /** Of two results: those that no other beats in both. @param places of the rows in order */
+  /** The Pareto front if both axes are results. @param places x values of the rows, in order */
   #front(x: Axis, y: Axis, places: readonly number[]): readonly Curve[] {
     const { targets, isHigherBetter } = this.#shown!;
     const signs = [x, y].map(({ key }) => {

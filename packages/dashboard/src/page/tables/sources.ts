@@ -1,17 +1,17 @@
-/** The columns of jobs: asked for once, kept up to date by what the stream tells, and asked for again when there are other jobs. */
+/** The columns of jobs: fetched once, kept up to date from the event stream, and fetched again when there are new jobs. */
 import type { RunColumns } from '@kasane/protocol/internal/job/runs';
 import { type TestMetricName, testMetricForms } from '@kasane/tensor/internal/test-metrics';
 import { runsOf } from '../remote.ts';
 import { attempt, type Known, type Page, type RunResults } from '../view.ts';
 import { type Column, unpacked } from './table-data.ts';
 
-/** Least time between two questions for all columns, in milliseconds. */
+/** All columns are fetched again after this many milliseconds at the earliest. */
 const AGAIN_MS = 2000;
 
-/** Results that can be looked at, in the order in which they are offered. */
+/** Results that can be compared, in the order in which they are offered. */
 const TARGETS = ['bestMetric', 'testMetric', 'testLoss', 'trainMetric', 'trainLoss', 'seconds'];
 
-/** @param known of those that there are */
+/** The results among these columns. */
 export function resultKeys(columns: readonly Column[]): readonly string[] {
   const has = (key: string) => columns.some((column) => column.key === key && column.isNumber);
   const metrics = columns.flatMap(({ key }) => (key.startsWith('testMetrics.') ? [key] : []));
@@ -53,7 +53,7 @@ export class Sources {
     return this.#packed !== undefined;
   }
 
-  /** @param expected jobs that there are to be; by default those that have changed */
+  /** @param expected jobs that should have a row; by default those that have changed */
   update({ changed }: Pick<Known, 'changed'>, expected?: readonly string[]): void {
     const isNew = changed !== this.#changed;
     this.#changed = changed;

@@ -1,10 +1,10 @@
-/** What is compared, as columns: of trials or of jobs, any key of their files and any result. It knows nothing of how it is shown. */
+/** What is compared, as columns: any key of the files of trials or jobs, and any result. Nothing here knows how it is shown. */
 import { type Condition, inOrder } from '@kasane/protocol/internal/job/run-conditions';
 import type { RunColumns } from '@kasane/protocol/internal/job/runs';
 
 export interface Column {
   readonly key: string;
-  /** Of each row; null where it has none. */
+  /** One for each row; null where the row has none. */
   readonly values: readonly unknown[];
   /** All of its values are numbers. */
   readonly isNumber: boolean;
@@ -93,7 +93,7 @@ export function nextOrder(order: Order | undefined, key: string): Order | undefi
   return order.sign === 1 ? { key, sign: -1 } : undefined;
 }
 
-/** Rows that meet all conditions, in order; rows that are alike stay as they were. */
+/** Rows that meet all conditions, in order; equal rows keep their order. */
 export function selectedRows(
   data: TableData,
   conditions: readonly Condition[],
@@ -106,10 +106,10 @@ export function selectedRows(
   return values ? rows.sort((a, b) => inOrder(values[a], values[b], order.sign)) : rows;
 }
 
-/** Where the values of a column lie between 0 and 1: numbers by size, or by their logarithm if they range that far; others one beside the other. */
+/** Where the values of a column lie between 0 and 1: numbers by size, or by logarithm if they span that much; choices at equal distances. */
 export interface Scale {
   readonly isLogarithmic: boolean;
-  /** Of a column that is not of numbers, what there is, in order. */
+  /** The different values of a column that has not only numbers, in order. */
   readonly choices: readonly unknown[] | undefined;
   readonly least: number;
   readonly most: number;
@@ -117,10 +117,10 @@ export interface Scale {
   place(value: unknown): number | undefined;
 }
 
-/** The largest number by the smallest from which a scale is logarithmic. */
+/** A scale can be logarithmic from this ratio of the largest number to the smallest. */
 const LOGARITHMIC = 100;
 
-/** Whether half of the numbers lie nearer the middle by their logarithms than by their size. */
+/** Whether the median lies nearer to the middle of the scale by logarithms than by size. */
 function isEvenInLogarithms(numbers: readonly number[], least: number, most: number): boolean {
   const median = [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
   const away = (at: (value: number) => number) =>

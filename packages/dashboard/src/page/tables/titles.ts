@@ -1,4 +1,4 @@
-/** What columns are called, and how their values are written. Keys of job files are called what they are called there. */
+/** What columns are called, and how their values are written. Keys of job files keep their names. */
 import { brief, duration, percent, stateNames, UNKNOWN } from '../format.ts';
 import { jobAddress } from '../route.ts';
 import type { Words } from '../text.ts';
@@ -6,9 +6,9 @@ import { ownWords, type Page } from '../view.ts';
 import type { TableColumn } from './data-table.ts';
 import type { Column, TableData } from './table-data.ts';
 
-/** Characters of a list of layers. */
+/** Characters that are shown of a list or section, such as layers. */
 const SHORT = 60;
-/** A fraction of 1 where the job's metric is one. */
+/** Shown as percentages if the job's metric is an accuracy. */
 const METRICS = new Set(['trainMetric', 'testMetric', 'bestMetric']);
 const FRACTIONS = new Set(['trainAccuracy', 'testAccuracy', 'testMetrics.top5Accuracy']);
 const LOSSES = new Set(['trainLoss', 'testLoss']);
@@ -60,7 +60,7 @@ export class Titles {
     this.#own = ownWords(page, { en: english, ja: japanese });
   }
 
-  /** The key that it stands for. */
+  /** The key that this one stands for. */
   meant(key: string): string {
     return this.#aliases[key] ?? key;
   }
@@ -106,10 +106,10 @@ export class Titles {
     return isFraction || FRACTIONS.has(key) ? percent(value) : brief(value);
   }
 
-  /** A value that is of no row in particular, as short as it can be: on an axis. */
+  /** A value of no particular row, as short as possible: for an axis. */
   valueText(key: string, value: unknown, data: TableData): string {
     const values = data.columns.get(key)?.values ?? [];
-    // Between those that there are: a metric is of the same kind as its neighbours.
+    // A value between two others is written like them: a metric is of one kind in all rows.
     const same = values.indexOf(value);
     const row = same >= 0 ? same : values.findIndex((each) => each !== null);
     return this.text(key, value, data, Math.max(row, 0))
@@ -117,7 +117,7 @@ export class Titles {
       .replace(/\.( %)?$/, '$1');
   }
 
-  /** @param jobOf the job of a row, to which its first column leads */
+  /** @param jobOf the job of a row, to which its name or number links */
   column(column: Column, data: TableData, jobOf: (row: number) => string): TableColumn {
     const { key, values, isNumber } = column;
     return {
