@@ -27,7 +27,7 @@ function* points(count: number, from: number): Generator<Sample> {
   }
 }
 
-/** A gate for each feature, of all features (Dauphin et al. 2017). */
+/** Each feature has a gate, computed from all features (Dauphin et al. 2017). */
 const gated = defineLayer({
   type: 'gated',
   build(m, [x], { units, drop = 0 }: { units: number; drop?: number }) {

@@ -119,7 +119,7 @@ describe('all of them in an empty folder', needing(['tar']), () => {
     expect(result.testAccuracy).toBeGreaterThan(0.9);
   });
 
-  it('train a model that a program of its own defines', async () => {
+  it('train a model that a program defines', async () => {
     const [file, folder] = [join(stranger, 'vae.ts'), join(stranger, 'digits')];
     mkdirSync(folder);
     const data = smallMnist(folder, 1_200, 100);

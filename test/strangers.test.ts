@@ -143,7 +143,7 @@ function frame(type: number, flags: number, stream: number, payload: Buffer = Bu
   return Buffer.concat([header, payload]);
 }
 
-/** A header that is no part of any table (RFC 7541, 6.2.2). */
+/** A header that is in no table, written out (RFC 7541, 6.2.2). */
 const literal = (name: string, value: string) =>
   Buffer.concat([
     Buffer.from([0, name.length]),

@@ -170,7 +170,7 @@ function attempt(model: Json, asJob: boolean): boolean {
   }
 }
 
-/** Microseconds of CPU time that an input takes; the least of three where that is much, since others may have been at work. */
+/** Microseconds of CPU time that an input takes; the least of up to three tries, since other programs may be at work. */
 function cost(work: () => void): number {
   let least = Number.POSITIVE_INFINITY;
   for (let go = 0; go < 3 && least > MOST_CPU_US; go++) {

@@ -1,4 +1,4 @@
-/** A sweep of thousands of trials that has ended, as a coordinator left it: nothing of it was trained. */
+/** A sweep of thousands of trials that has ended, as a coordinator would leave it; nothing was trained. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { JobStore } from '@kasane/coordinator/internal/store/store';
@@ -11,7 +11,7 @@ import { keyOfSeed, philox4x32, unitInterval } from '@kasane/tensor/random';
 export const LARGE_SWEEP = 'large-1';
 const EPOCHS = 9;
 
-/** A number in [0, 1) of a trial, for each purpose another. */
+/** A number in [0, 1) for a trial, a different one for each purpose. */
 const unit = (trial: number, purpose: number): number =>
   unitInterval(philox4x32([trial, purpose, 0, 0], keyOfSeed(1))[0]);
 

@@ -8,7 +8,7 @@ export interface FakeRun {
   endTime: number | undefined;
   readonly params: Map<string, string>;
   readonly tags: Map<string, string>;
-  /** As they came: nothing is taken twice here. */
+  /** In the order in which they came, with duplicates. */
   readonly metrics: {
     readonly key: string;
     readonly value: number;
@@ -35,7 +35,7 @@ const NAME = /^[/\w.\- ]*$/;
 export class FakeMlflow {
   readonly experiments = new Map<string, string>();
   readonly runs = new Map<string, FakeRun>();
-  /** What requests were authorized with. */
+  /** The `authorization` headers of all requests. */
   readonly authorizations = new Set<string | undefined>();
   /** Answers all requests with this instead. */
   broken: { readonly status: number; readonly text: string; readonly location?: string } | undefined;
@@ -162,7 +162,7 @@ export class FakeMlflow {
   }
 }
 
-/** As a path it must be itself. */
+/** A name is also a path, and must be in its shortest form. */
 function checkName(name: string): void {
   const parts = name.split('/');
   const isPath = parts.some((part) => part === '' || part === '.' || part === '..');

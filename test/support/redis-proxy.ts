@@ -1,4 +1,4 @@
-/** A Redis behind a proxy, whose open connections a test can get at. */
+/** A Redis behind a proxy; a test can reach the proxy's open connections. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { startRedis } from '@kasane/cli/internal/redis/start';
@@ -6,11 +6,11 @@ import type { CleanUp } from './cluster.ts';
 
 export interface ProxiedRedis {
   readonly url: string;
-  /** Of the proxy to its clients: those that are open. */
+  /** The proxy's open connections to its clients. */
   readonly sockets: ReadonlySet<Socket>;
 }
 
-/** @param pass whether what Redis answers goes on to a client */
+/** @param pass whether an answer of Redis is passed on to a client */
 export async function startProxiedRedis(
   cleanUp: CleanUp,
   pass: (client: Socket) => boolean = () => true,
