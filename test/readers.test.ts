@@ -302,7 +302,6 @@ const others: Record<string, string> = {
   'coordinator/src/serve/standard-services.ts': 'comes with the package',
   'coordinator/src/submit/inspection.ts': 'of the state directory',
   'coordinator/src/params/files.ts': 'of the state directory',
-  'coordinator/src/store/model-files.ts': 'of the state directory',
   'coordinator/src/store/backup.ts': 'of the state directory',
   'coordinator/src/jobs/reading-marks.ts': 'of the state directory',
   'coordinator/src/store/state-check.ts': 'of the state directory',
