@@ -59,6 +59,24 @@ it('takes an asynchronous one, in chunks, and tells how far it is', async () => 
   expect(new Set(inputs)).toEqual(new Set([8]));
 });
 
+it.each([
+  ['of an image', [2, 3]],
+  ['of which there are many', [1001]],
+])('numbers %s have one range together', async (_, shape) => {
+  const size = shape.reduce((product, extent) => product * extent);
+  const mask = (last: number) => ({ input: [0], target: new Float32Array(size).fill(last, size - 1) });
+  const fields = { input: { dtype: 'f32', shape: [1] }, target: { shape } } as const;
+  const { digest } = await packDataset(folder, fields, { train: [mask(1), mask(255)], test: [mask(1)] });
+  const { train } = await openPacked(folder, digest, anywhere);
+  expect(train.ranges).toEqual([
+    {
+      name: 'target',
+      least: { value: 0, at: 'train, sample:0' },
+      most: { value: 255, at: 'train, sample:1' },
+    },
+  ]);
+});
+
 it('equal samples give an equal digest, and an interrupted packing goes on', async () => {
   function* breaking() {
     yield* made(3);

@@ -51,7 +51,10 @@ export interface PackedDataset {
 
 /** Numbers of an input, at most: a sample is in memory as a whole. */
 const MOST_NUMBERS = 2 ** 28;
-/** Numbers of a target whose ranges are kept, at most: objectives check them on submit. */
+/**
+ * Numbers of a target, at most, each of which has its range in the index: objectives check them on submit. More of them, and those of an
+ * image or another array with several axes, have one together: there is nothing that one of them is called.
+ */
 const RANGED_TARGETS = 1000;
 const LARGEST = { u8: 255, i32: 2 ** 31 - 1 } as const;
 
@@ -179,10 +182,11 @@ async function packSamples(
   const targetBytes = fieldBytes(form.target);
   const counts = form.classNames.length > 0 ? new Array<number>(form.classNames.length).fill(0) : undefined;
   const numbers = sizeOf(form.target.shape);
-  const isRanged = form.target.dtype === 'f32' && numbers <= RANGED_TARGETS;
-  const ranges = isRanged
-    ? new RangeFinder(Array.from({ length: numbers }, (_, i) => (numbers === 1 ? 'target' : `target ${i}`)))
-    : undefined;
+  const isEach = form.target.shape.length === 1 && numbers > 1 && numbers <= RANGED_TARGETS;
+  const ranges =
+    form.target.dtype === 'f32'
+      ? new RangeFinder(isEach ? Array.from({ length: numbers }, (_, i) => `target ${i}`) : ['target'])
+      : undefined;
   let samples = 0;
   if (!isIterable(all)) throw new DataError(`${name} is ${shown(all)}; expected an iterator of samples`);
   for await (const sample of all) {
@@ -193,7 +197,7 @@ async function packSamples(
     const record = writer.next;
     write(record.subarray(0, targetBytes), target, form.target, 'target', refuse);
     write(record.subarray(targetBytes), sample.input, form.input, 'input', refuse);
-    for (let i = 0; ranges && i < numbers; i++) ranges.see(i, Math.fround(target[i]!), samples);
+    for (let i = 0; ranges && i < numbers; i++) ranges.see(isEach ? i : 0, Math.fround(target[i]!), samples);
     if (counts) counts[target[0]!]!++;
     samples++;
     await writer.added();
