@@ -277,7 +277,7 @@ const refused: readonly (readonly [what: string, text: string, message: string])
   [
     'an unknown metric',
     head('metric: loss\nparameters: { training.batch: { choices: [8, 16] } }'),
-    'my.yaml:5: search.metric: expected one of testLoss, testAccuracy, testError, precision, recall, f1, top5Accuracy, rmse, r2, perplexity',
+    'my.yaml:5: search.metric: expected one of testLoss, testAccuracy, testError, precision, recall, f1, iou, top5Accuracy, rmse, r2, perplexity',
   ],
   [
     'no epochs to halve',

@@ -3,7 +3,7 @@
  * Tallies of parts of a test add up to that of the whole.
  */
 import type { Objective, ObjectiveName } from './objective.ts';
-import { CONFUSION_CLASSES, type TestMetrics, testMetricsOf } from './test-metrics.ts';
+import { CONFUSION_CLASSES, MOST_OUTPUTS, type TestMetrics, testMetricsOf } from './test-metrics.ts';
 
 /** What precision and recall of a class follow from. */
 export interface ClassCounts {
@@ -47,15 +47,19 @@ export function tallySize(objective: ObjectiveName, outputs: number): { counts: 
   const isCounted = testMetricsOf(objective, outputs).length > 0;
   if (!isCounted || objective === 'next-token') return { counts: 0, sums: 0 };
   if (objective === 'regression') return { counts: 0, sums: 3 * outputs };
-  if (objective === 'binary') return { counts: 3 * outputs, sums: 0 };
+  if (objective === 'binary') return { counts: 3 * countedApart(outputs), sums: 0 };
   return { counts: 3 * outputs + 1 + (outputs <= CONFUSION_CLASSES ? outputs ** 2 : 0), sums: 0 };
 }
+
+/** Of outputs that are each a yes or no, those that are counted apart: all of them, or, of a large mask, 1 for all of its pixels. */
+const countedApart = (outputs: number): number => (outputs > MOST_OUTPUTS ? 1 : outputs);
 
 /**
  * The tally of a test, or of part of one.
  *
  * counts, with `outputs` numbers of each: samples of the class, predictions of it, both; then, of a classifier, the samples whose class
- * is among the five largest scores, and the confusion matrix [actual, predicted] if it is small enough.
+ * is among the five largest scores, and the confusion matrix [actual, predicted] if it is small enough. Of a binary objective with more
+ * outputs than MOST_OUTPUTS three numbers, for all outputs together.
  * sums, of a regression, with `outputs` numbers of each: squared errors, targets, squared targets.
  */
 export class Tally implements TallyNumbers {
@@ -111,13 +115,14 @@ export class Tally implements TallyNumbers {
   }
 
   #addYesNo(scores: ArrayLike<number>, targets: ArrayLike<number>, sample: number): void {
-    const n = this.#outputs;
+    const [n, apart] = [this.#outputs, countedApart(this.#outputs)];
     for (let output = 0; output < n; output++) {
       const is = targets[sample * n + output]! > 0.5;
       const says = scores[sample * n + output]! > 0;
-      if (is) this.counts[output]!++;
-      if (says) this.counts[n + output]!++;
-      if (is && says) this.counts[2 * n + output]!++;
+      const c = output % apart;
+      if (is) this.counts[c]!++;
+      if (says) this.counts[apart + c]!++;
+      if (is && says) this.counts[2 * apart + c]!++;
     }
   }
 
@@ -132,7 +137,7 @@ export class Tally implements TallyNumbers {
   }
 }
 
-/** Figures of each class of a classifier, or of each output of a binary objective. */
+/** Figures of each class of a classifier, or of each output of a binary objective whose outputs are counted apart. */
 export function scoresOfClasses({ counts }: TallyNumbers, outputs: number): ClassScores[] {
   return Array.from({ length: outputs }, (_, c) =>
     classScores({ actual: counts[c]!, predicted: counts[outputs + c]!, hits: counts[2 * outputs + c]! }),
@@ -156,12 +161,15 @@ export function whyImpossibleTally(
   const size = outputs === 0 ? { counts: 0, sums: 0 } : tallySize(objective, outputs);
   if (counts.length !== size.counts || sums.length !== size.sums)
     return `its tally has ${counts.length} counts and ${sums.length} sums; expected ${size.counts} and ${size.sums}`;
-  const tooMany = Array.from(counts).find((count) => count > samples);
-  if (tooMany !== undefined) return `its tally counts ${tooMany} of ${samples} samples`;
+  const apart = objective === 'binary' ? countedApart(outputs) : outputs;
+  const most = apart === outputs ? samples : samples * outputs;
+  const tooMany = Array.from(counts).find((count) => count > most);
+  if (tooMany !== undefined)
+    return `its tally counts ${tooMany} of ${most} ${most === samples ? 'samples' : 'outputs'}`;
   if (objective === 'regression') return whyImpossibleSums(sums, outputs, samples);
   if (size.counts === 0) return undefined;
-  for (let c = 0; c < outputs; c++) {
-    const [actual, predicted, hits] = [0, 1, 2].map((part) => counts[part * outputs + c]!) as [
+  for (let c = 0; c < apart; c++) {
+    const [actual, predicted, hits] = [0, 1, 2].map((part) => counts[part * apart + c]!) as [
       number,
       number,
       number,
@@ -221,6 +229,7 @@ function whyImpossibleSums(sums: ArrayLike<number>, outputs: number, samples: nu
  * The metrics of a whole test.
  *
  * - precision, recall, f1: mean over the classes that occur or are predicted (macro average), or over the outputs.
+ * - iou: of all outputs of all samples those that are yes and taken for it, by those that are either (Jaccard 1912; micro average).
  * - rmse: root of the mean squared error, over all outputs. r2: 1 - (squared errors) / (squared distances of the targets from their
  *   mean), averaged over the outputs whose targets differ; absent if there is none.
  * - perplexity: exp of the mean cross-entropy of a token.
@@ -252,6 +261,7 @@ function allMetrics(
   if (testMetricsOf(type, outputs).length === 0) return {};
   if (type === 'next-token') return { perplexity: Math.exp(loss) };
   if (type === 'regression') return errorMetrics(tally, outputs, samples);
+  if (type === 'binary' && outputs > MOST_OUTPUTS) return { iou: overlapOf(tally) };
   const occurring = scoresOfClasses(tally, outputs).filter(
     ({ actual, predicted }) => type === 'binary' || actual + predicted > 0,
   );
@@ -261,10 +271,20 @@ function allMetrics(
     precision: over(({ precision }) => precision),
     recall: over(({ recall }) => recall),
     f1: over(({ f1 }) => f1),
+    ...(type === 'binary' && { iou: overlapOf(tally) }),
     ...(testMetricsOf(type, outputs).includes('top5Accuracy') && {
       top5Accuracy: tally.counts[3 * outputs]! / samples,
     }),
   };
+}
+
+/** Of a binary objective: intersection over union. 0 where nothing is yes, nor taken for it. */
+function overlapOf({ counts }: TallyNumbers): number {
+  const apart = counts.length / 3;
+  const [actual, predicted, hits] = [0, 1, 2].map((part) =>
+    Array.from({ length: apart }, (_, c) => counts[part * apart + c]!).reduce((sum, count) => sum + count, 0),
+  ) as [number, number, number];
+  return hits / Math.max(1, actual + predicted - hits);
 }
 
 function errorMetrics({ sums }: TallyNumbers, outputs: number, samples: number): TestMetrics {

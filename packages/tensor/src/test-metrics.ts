@@ -16,6 +16,7 @@ export const testMetricForms = {
   precision: fraction,
   recall: fraction,
   f1: fraction,
+  iou: fraction,
   top5Accuracy: fraction,
   rmse: { better: 'lower', isFraction: false },
   /** At most 1, and negative where the mean of the targets would be a better prediction. */
@@ -31,14 +32,16 @@ export const testMetricNames = Object.keys(testMetricForms) as TestMetricName[];
 export const CONFUSION_CLASSES = 100;
 /** With at most so many classes, top-5 accuracy says little. */
 const TOP5_MORE_THAN = 10;
-/** Models with more classes or outputs have none of these metrics: each of them is counted. */
+/** Models with more classes or outputs have none of the metrics for which each of them is counted. */
 export const MOST_OUTPUTS = 2_000;
 
 /** The metrics of an objective's tests. @param outputs scores of a sample: classes of a classifier */
 export function testMetricsOf(objective: ObjectiveName, outputs: number): readonly TestMetricName[] {
   if (objective === 'next-token') return ['perplexity'];
+  if (objective === 'binary' && outputs > MOST_OUTPUTS) return ['iou'];
   if (objective === 'masked-token' || objective === 'own' || outputs > MOST_OUTPUTS) return [];
   if (objective === 'regression') return ['rmse', 'r2'];
+  if (objective === 'binary') return ['precision', 'recall', 'f1', 'iou'];
   const top5 = objective === 'classification' && outputs > TOP5_MORE_THAN;
   return ['precision', 'recall', 'f1', ...(top5 ? (['top5Accuracy'] as const) : [])];
 }

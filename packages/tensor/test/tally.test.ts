@@ -1,4 +1,7 @@
-/** Further metrics of a test, against scikit-learn 1.2.1 on the same numbers (zero_division=0, average='macro'). */
+/**
+ * Further metrics of a test, against scikit-learn on the same numbers: 1.2.1 with zero_division=0 and average='macro', and 1.9.1 for
+ * jaccard_score with average='micro'.
+ */
 import { describe, expect, it } from 'vitest';
 import { rocAuc } from '../src/nn/metrics.ts';
 import type { ObjectiveName } from '../src/objective.ts';
@@ -90,16 +93,33 @@ describe('a classification', () => {
   });
 });
 
-it('a binary objective has them as means over its outputs', () => {
-  const truth = numbers(2, (i, j) => Number(Math.sin(5 * i + j) > 0.3));
-  const scores = numbers(2, (i, j) => rounded(Math.cos(2 * i + j), 1));
+const truths = (outputs: number) => numbers(outputs, (i, j) => Number(Math.sin(5 * i + j) > 0.3));
+const guesses = (outputs: number) => numbers(outputs, (i, j) => rounded(Math.cos(2 * i + j), 1));
+
+it('a binary objective has them as means over its outputs, and the overlap of all together', () => {
+  const [truth, scores] = [truths(2), guesses(2)];
   const metrics = metricsOf('binary', 2, tallied('binary', 2, scores, truth));
   expect(metrics.precision).toBeCloseTo(0.44957983193277307, 12);
   expect(metrics.recall).toBeCloseTo(0.5165441176470589, 12);
   expect(metrics.f1).toBeCloseTo(0.478537360890302, 12);
+  expect(metrics.iou).toBeCloseTo(0.3148148148148148, 12);
   const column = (all: Float32Array, of: number) => all.filter((_, at) => at % 2 === of);
   expect(rocAuc(column(scores, 0), column(truth, 0))).toBeCloseTo(0.5494791666666667, 12);
   expect(rocAuc(column(scores, 1), column(truth, 1))).toBeCloseTo(0.5204603580562659, 12);
+});
+
+it('a mask of many pixels has the overlap alone', () => {
+  const pixels = MOST_OUTPUTS + 1;
+  const tally = tallied('binary', pixels, guesses(pixels), truths(pixels));
+  expect(metricsOf('binary', pixels, tally)).toEqual({ iou: expect.closeTo(0.27990404732703267, 12) });
+  const nothing = new Tally('binary', pixels);
+  nothing.add(new Float32Array(pixels).fill(-1), new Float32Array(pixels), 1);
+  expect(metricsOf('binary', pixels, nothing)).toEqual({ iou: 0 });
+  const refused = (counts: number[]) => whyImpossibleTally('binary', pixels, { counts, sums: [] }, 2);
+  expect(refused([4003, 0, 0])).toBe('its tally counts 4003 of 4002 outputs');
+  expect(refused([9, 8, 9])).toMatch(
+    /counts 9 samples of class 0 that were found, of 9 that there are and 8/,
+  );
 });
 
 it('a regression has the root mean squared error, and R² as a mean over its outputs', () => {
@@ -130,7 +150,7 @@ it('is nothing where there is none, or too many outputs', () => {
   const large = new Tally('regression', MOST_OUTPUTS + 1);
   large.add([], [], 0);
   expect(large.sums).toHaveLength(0);
-  expect(testMetricNames).toHaveLength(7);
+  expect(testMetricNames).toHaveLength(8);
 });
 
 it('the area under the curve is half for chance, and NaN for one class', () => {

@@ -10,6 +10,7 @@ const titles: Readonly<Record<TestMetricName, string>> = {
   precision: 'precision',
   recall: 'recall',
   f1: 'F1',
+  iou: 'intersection over union',
   top5Accuracy: 'top-5 accuracy',
   rmse: 'root mean squared error',
   r2: 'R²',

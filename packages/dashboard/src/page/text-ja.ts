@@ -54,6 +54,7 @@ export const japanese: Words = {
     precision: '適合率（テスト）',
     recall: '再現率（テスト）',
     f1: 'F1（テスト）',
+    iou: 'IoU（テスト）',
     top5Accuracy: 'トップ5精度（テスト）',
     rmse: 'RMSE（テスト）',
     r2: 'R²（テスト）',

@@ -63,6 +63,7 @@ export const english = {
     precision: 'Test precision',
     recall: 'Test recall',
     f1: 'Test F1',
+    iou: 'Test IoU',
     top5Accuracy: 'Test top-5 accuracy',
     rmse: 'Test RMSE',
     r2: 'Test R²',

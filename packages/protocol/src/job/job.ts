@@ -94,7 +94,7 @@ const trainingSchema = z.strictObject({
         .enum(['loss', 'metric', ...testMetricNames])
         .default('loss')
         .describe(
-          'What to watch on the test set: its loss, its metric (accuracy or error), or another metric that the objective has. classification and binary: precision, recall, f1, and top5Accuracy with more than 10 classes. regression: rmse, r2. next-token: perplexity.',
+          'What to watch on the test set: its loss, its metric (accuracy or error), or another metric that the objective has. classification and binary: precision, recall, f1; classification with more than 10 classes also top5Accuracy; binary also iou. regression: rmse, r2. next-token: perplexity.',
         ),
       patience: z
         .int()

@@ -10,7 +10,7 @@ import {
   Tally,
   testMetrics,
 } from '@kasane/tensor/internal/tally';
-import type { TestMetrics } from '@kasane/tensor/internal/test-metrics';
+import { type TestMetrics, testMetricsOf } from '@kasane/tensor/internal/test-metrics';
 import { sizeOf } from '@kasane/tensor/shape';
 import { csvLine } from '../../render/csv.ts';
 import { percent } from '../../render/job.ts';
@@ -60,7 +60,7 @@ export class TestReport {
     this.#isClassifier = objective.type === 'classification';
     this.#tally = new Tally(objective.type, this.#outputs);
     this.#names = classNamesOf(preparation) ?? preparation.table?.targets.map(({ name }) => name) ?? [];
-    const isKept = this.#tally.counts.length > 0 && samples * this.#outputs <= KEPT_SCORES;
+    const isKept = this.#isEach && samples * this.#outputs <= KEPT_SCORES;
     this.#kept = Array.from({ length: isKept ? this.#outputs : 0 }, () => ({
       probabilities: new Float64Array(samples),
       is: new Uint8Array(samples),
@@ -88,7 +88,7 @@ export class TestReport {
   record(loss: number): TestRecord {
     const outputs = this.#outputs;
     const metrics = testMetrics(this.#objective, outputs, this.#tally, { samples: this.#samples, loss });
-    if (this.#tally.counts.length === 0) return { metrics };
+    if (!this.#isEach) return { metrics };
     const classes = scoresOfClasses(this.#tally, outputs).map(({ actual, ...scores }, c): ClassReport => {
       const kept = this.#kept[c];
       const area = kept ? rocAuc(kept.probabilities, kept.is) : Number.NaN;
@@ -96,6 +96,11 @@ export class TestReport {
     });
     const confusion = this.#isClassifier ? confusionOf(this.#tally, outputs) : undefined;
     return { metrics, classes, ...(confusion && { confusion }) };
+  }
+
+  /** Whether each class or output is counted. */
+  get #isEach(): boolean {
+    return testMetricsOf(this.#objective.type, this.#outputs).includes('f1');
   }
 
   #nameOf = (index: number): string => this.#names[index] ?? String(index);
