@@ -5,8 +5,9 @@
  *
  * next-token: unigram to trigram models with interpolated counts (Jelinek and Mercer 1980), in nats a token. regression of a series:
  * the last value, and the mean of the window. regression of a table: the mean of the training part. classification: the most
- * frequent class, and of texts naive Bayes over the same tokens (multinomial, add one). own, of images: 16 principal components, as for an
- * autoencoder of so many numbers.
+ * frequent class, and of texts naive Bayes over the same tokens (multinomial, add one). binary, of masks of images: one threshold of
+ * brightness for all pixels, that of Otsu (1979) and the one that overlaps most in the training part. own, of images: 16 principal
+ * components, as for an autoencoder of so many numbers.
  */
 
 import { jobOf } from '@kasane/cli/internal/files/read-job';
@@ -14,6 +15,7 @@ import { type Dataset, readSamples } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
 import { componentsError, type Rows } from './support/principal-components.ts';
+import { bestThreshold, otsuThreshold, overlap } from './support/thresholds.ts';
 
 interface Part {
   readonly inputs: Int32Array | Float32Array;
@@ -67,6 +69,12 @@ for (const path of process.argv.slice(2)) {
     const share = (hits: number) => `accuracy ${((100 * hits) / parts[1].samples).toFixed(2)} %`;
     results['most frequent class'] = share(parts[1].targets.filter((label) => label === most).length);
     if (spec.data.format === 'text') results['naive Bayes'] = share(naiveBayes(...parts, train.classes!));
+  } else if (objective.type === 'binary' && train.input.dtype === 'u8') {
+    const thresholds = { "Otsu's threshold": otsuThreshold, 'best threshold': bestThreshold };
+    for (const [name, of] of Object.entries(thresholds)) {
+      const threshold = of(parts[0]);
+      results[name] = `${threshold}: IoU ${(100 * overlap(parts[1], threshold)).toFixed(2)} %`;
+    }
   } else if (objective.type === 'own' && train.input.dtype === 'u8') {
     const rowsOf = ({ inputs, samples }: Part): Rows => ({
       values: Float32Array.from(inputs, (byte) => byte / 255),

@@ -1,0 +1,82 @@
+/** Examples of what is learned beyond classes, as examples/own-model has them: their data by the script as it stands, their jobs for a few steps. */
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Dataset, readSamples } from '@kasane/data/dataset';
+import { anywhere } from '@kasane/data/internal/files/access';
+import { packDataset, type Sample } from '@kasane/data/pack-dataset';
+import { openPacked } from '@kasane/data/packed';
+import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import unet from '../examples/own-model/unet.ts';
+import { CleanUp, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { checkout } from './support/image.ts';
+
+const cleanUp = new CleanUp();
+const cluster = new TestCluster(cleanUp);
+const folder = temporaryDirectory(cleanUp);
+
+beforeAll(async () => {
+  await cluster.start();
+  await cluster.worker();
+});
+afterAll(() => cleanUp.run());
+
+/** Runs a script of the examples that packs data. Returns what it says, and where the data is. */
+async function made(script: string): Promise<{ stdout: string; path: string }> {
+  const path = join(folder, script);
+  const file = join(checkout, 'examples/own-model', `${script}.ts`);
+  const { stdout } = await promisify(execFile)(process.execPath, [file, path]);
+  return { stdout, path };
+}
+
+/** Packs the first samples of each part of such data. */
+async function fewOf(path: string, counts: { train: number; test: number }): Promise<string> {
+  const { train, test, preparation } = await openPacked(path, undefined, anywhere);
+  const first = async (data: Dataset, count: number): Promise<Sample[]> => {
+    const { inputs, targets } = await readSamples(
+      data,
+      Uint32Array.from({ length: count }, (_, i) => i),
+    );
+    const [each, width] = [inputs.length / count, targets.length / 4 / count];
+    const numbers = new Float32Array(targets.buffer);
+    return Array.from({ length: count }, (_, i) => ({
+      input: inputs.subarray(i * each, (i + 1) * each),
+      target: numbers.subarray(i * width, (i + 1) * width),
+    }));
+  };
+  const few = join(temporaryDirectory(cleanUp), 'few');
+  const { mean = 0, std = 1 } = preparation;
+  const fields = { input: { ...train.input }, target: { shape: train.target.shape }, mean, std };
+  await packDataset(few, fields, {
+    train: await first(train, counts.train),
+    test: await first(test, counts.test),
+  });
+  return few;
+}
+
+/** Trains with one worker, then with two, to the same bits. */
+async function learned(job: object): Promise<EpochResult[]> {
+  const alone = await cluster.run(job);
+  expect(alone.error).toBe('');
+  const second = await cluster.worker();
+  const together = await cluster.run(job);
+  second.kill('SIGTERM');
+  await once(second, 'exit');
+  expect(together.digest).toBe(alone.digest);
+  expect(together.history.at(-1)!.testLoss).toBe(alone.history.at(-1)!.testLoss);
+  expect(alone.history.at(-1)!.testLoss).toBeLessThan(alone.history[0]!.testLoss);
+  return alone.history;
+}
+
+it('a U-Net finds the pixels of shapes', { timeout: 120_000 }, async () => {
+  const { stdout, path } = await made('shapes');
+  expect(stdout).toContain(
+    `${path}: 2000 pictures for training, 400 for testing, SHA-256 of the index f73fe3613d9041b5351cb681570b88e0a8c3c77c161810571e4c066c13ef7f80`,
+  );
+  const data = { ...unet.data, path: await fewOf(path, { train: 160, test: 40 }) };
+  const history = await learned({ ...unet, data, training: { ...unet.training, epochs: 4, batch: 16 } });
+  const overlaps = history.map(({ testMetrics }) => testMetrics!.iou!);
+  expect(overlaps.at(-1)!).toBeGreaterThan(0.2);
+});
