@@ -149,6 +149,31 @@ it('trains the example, a variational autoencoder, to the same bits with both wo
   expect((await cluster.run(short)).digest).toBe(one.digest);
 });
 
+it('says of what is wrong with a loss and a metric where to look', { timeout: 120_000 }, async () => {
+  const wrong = async (loss: (score: Node) => Node, metric: (score: Node) => Node) => {
+    const scored = defineModel({
+      input: [2],
+      build: (m, x) => m.layer('dense', { units: 2 }, x),
+      loss: {
+        target: { dtype: 'f32', shape: [2] },
+        of: ({ output, target }) => loss(mean(abs(sub(output!, target!)), [1])),
+        metric: {
+          kind: 'accuracy',
+          of: ({ output, target }) => metric(mean(abs(sub(output!, target!)), [1])),
+        },
+      },
+    });
+    return (await cluster.run({ ...job, model: scored })).error;
+  };
+  const same = (score: Node) => score;
+  expect(await wrong((score) => mul(score, constant(Number.NaN)), same)).toMatch(
+    /the loss is NaN.*; the weights had not been updated yet: look for extreme values/,
+  );
+  expect(await wrong(same, (score) => add(score, constant(50)))).toMatch(
+    /its accuracy adds up to \S+ over \d+ losses, but an accuracy of a sample is 0 to 1: .* set its kind to error/,
+  );
+});
+
 it('refuses a graph that has been changed, by its path', async () => {
   const changed = structuredClone(job) as unknown as {
     model: { definitions: { gated: { nodes: [string, ...unknown[]][] } } };

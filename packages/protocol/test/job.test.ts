@@ -25,6 +25,21 @@ describe('job files', () => {
     expect(model.parameterCount).toBe(784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10);
   });
 
+  it('refuses a model without parameters, and a loss that reaches none', () => {
+    const layers = (list: string) => `name: a\nmodel:\n  input: [4]\n  output: [4]\n  layers: [${list}]\n`;
+    const regression = 'objective: { type: regression }\n';
+    expect(refused(layers('{ type: relu }') + regression)).toMatch(
+      /^my\.yaml:5: .*no layer has parameters that are trained, so there is nothing to train/,
+    );
+    const own = (from: string) =>
+      `${layers('{ type: dense, units: 4 }, { type: relu }')}` +
+      `  loss: { version: 1, from: [${from}], target: { dtype: f32, shape: [4] }, nodes: [[sum, 0, { axes: [1] }], [sum, 1, { axes: [1] }]], loss: 3 }\n`;
+    expect(refused(own('input, relu1'))).toMatch(
+      /^my\.yaml:6: .*loss: it depends on no layer that is trained/,
+    );
+    expect(() => parseJobFile(own('relu1, input'), 'my.yaml')).not.toThrow();
+  });
+
   it('refuses class weights whose sums leave float32', () => {
     const weighted = (weights: string) =>
       `name: a\nmodel: { preset: mnist-mlp }\nobjective: { type: classification, classWeights: [${weights}] }\n`;

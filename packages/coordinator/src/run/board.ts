@@ -26,7 +26,7 @@ import { Travel } from '../steps/travel.ts';
 import type { WorkerRegistry } from '../workers.ts';
 import { refusedAnswer } from './answer-check.ts';
 import { type Answer, toAnswer } from './answers.ts';
-import { rightOfDiverged } from './finite.ts';
+import { rightOfNotFinite } from './finite.ts';
 import { type HandedOut, HandOut } from './hand-out.ts';
 import { Pace } from './pace.ts';
 import type { RunPlan } from './plan.ts';
@@ -410,7 +410,7 @@ export class TaskBoard {
       this.check();
       return;
     }
-    const right = rightOfDiverged(plan.every);
+    const right = rightOfNotFinite(step, plan.every);
     this.#waiting?.reject(new KasaneError('JOB_FAILED', `${where}: ${why}; ${right}`));
   }
 }

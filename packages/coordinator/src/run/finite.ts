@@ -59,6 +59,12 @@ const AT_ONCE = 1 << 22;
 export const rightOfDiverged = (every: number): string =>
   `reduce training.learningRate${every > 1 ? ' or exchange.outer.learningRate' : ''}, or set training.clipNorm`;
 
+/** What helps where numbers are not finite. Before the first update, the learning rate has had no part in them. */
+export const rightOfNotFinite = (step: number, every: number): string =>
+  step > 0 || every > 1
+    ? rightOfDiverged(every)
+    : 'the weights had not been updated yet: look for extreme values in the data and in `init`, and for what the model computes, such as a logarithm of 0';
+
 /** Rejects with JOB_FAILED when an update made weights overflow: gradients and losses before it were finite all the same. */
 export async function requireFinite(
   model: Model,

@@ -298,7 +298,9 @@ export class RunPlan {
     // A custom loss may be negative.
     const lowest = objective.type === 'own' && metric === 'error' ? -Number.MAX_VALUE : 0;
     if (metricSum >= lowest && metricSum <= highest) return undefined;
-    return `its ${metric} adds up to ${metricSum} over ${counted} losses`;
+    const sum = `its ${metric} adds up to ${metricSum} over ${counted} losses`;
+    if (objective.type !== 'own') return sum;
+    return `${sum}, but an accuracy of a sample is 0 to 1: let the metric of the model's loss give that, or set its kind to error`;
   }
 
   /** CRC-32 of the indices that an honest worker has used. */

@@ -3,6 +3,7 @@
  * Schema that editors use. A job file is data: nothing in it is ever executed.
  */
 
+import { requireTrainable } from '@kasane/tensor/internal/nn/nothing-to-train';
 import { testMetricNames, testMetricsOf } from '@kasane/tensor/internal/test-metrics';
 import { describePreset, objectiveOfPreset, PresetError } from '@kasane/tensor/models/presets';
 import { buildModel, type Model, type ModelDescription, ModelError } from '@kasane/tensor/nn/model';
@@ -281,6 +282,7 @@ export function checkJob(
   }
   try {
     const model = buildModel(describeModel(spec));
+    requireTrainable(model);
     const objective = objectiveOf(spec, model);
     checkObjective(model, objective);
     checkWatched(spec, model, objective, locate);

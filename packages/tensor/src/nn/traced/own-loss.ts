@@ -20,6 +20,8 @@ const PATH = ['loss'] as const;
 export interface OwnLoss {
   /** Indices of the layers whose outputs it takes, -1 for the model's input. */
   readonly from: readonly number[];
+  /** Those of `from` that the loss itself depends on, not its metric alone. */
+  readonly dependsOn: readonly number[];
   readonly target: Field;
   readonly metric: 'accuracy' | 'error';
   /** Sums of the loss and the metric over the samples. @param values what `from` says, in its order */
@@ -62,6 +64,7 @@ export function ownLoss(
   refuseLayerOps(nodes);
   return {
     from,
+    dependsOn: leadingTo(loss, nodes, from.length + 1).flatMap((at) => from[at] ?? []),
     target,
     metric: metric?.kind ?? 'error',
     scores: (given, labels, random) => {
@@ -77,6 +80,15 @@ export function ownLoss(
       return { lossSum, metricSum: metric ? sum(all[metric.value]!) : lossSum };
     },
   };
+}
+
+/** Numbers of the values that lead to one. @param leaves values in front of the nodes */
+function leadingTo(value: number, nodes: readonly CheckedNode[], leaves: number): number[] {
+  const found = new Set([value]);
+  // Nodes take earlier values only.
+  for (let at = leaves + nodes.length - 1; at >= leaves; at--)
+    if (found.has(at)) for (const before of nodes[at - leaves]!.inputs) found.add(before);
+  return [...found];
 }
 
 function sourcesOf(value: unknown, names: readonly string[], whole: boolean): number[] {
