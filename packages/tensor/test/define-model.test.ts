@@ -18,6 +18,7 @@ import { mean, sum } from '../src/ops/reduce.ts';
 import { keyOfSeed } from '../src/random.ts';
 import { sizeOf } from '../src/shape.ts';
 import { uniforms } from './support/cases.ts';
+import { disagreement, runOnnx } from './support/onnx.ts';
 
 const zeros = { kind: 'zeros' } as const;
 const ones = { kind: 'ones' } as const;
@@ -260,6 +261,75 @@ describe('defineModel', () => {
     expect(results[0]!.slice(-8).every((slope) => slope !== 0)).toBe(true);
   });
 
+  it('shares the parameters of a part that is used twice', async () => {
+    const inputs = { left: [4], right: [4] };
+    const gate = defineLayer({
+      type: 'gate',
+      build: (m, [x]) => mul(x!, sigmoid(m.parameter('weight', [x!.shape[1]!], ones))),
+    });
+    const shared = defineModel({
+      inputs,
+      build(m, { left, right }) {
+        const embed = m.shared('embed', (s, x) => {
+          const hidden = s.layer('relu', {}, s.layer('dense', { units: 8 }, x!));
+          const inner = s.shared('inner', (t, y) => t.layer(gate, {}, y!));
+          return s.layer('dense', { units: 3 }, inner(inner(add(hidden, constant(1)))));
+        });
+        return sub(embed(left!), embed(right!));
+      },
+    });
+    const separate = defineModel({
+      inputs,
+      build(m, { left, right }) {
+        const first = m.parameter('first', [4, 8], heUniform(4));
+        const bias = m.parameter('bias', [8], zeros);
+        const factor = m.parameter('factor', [8], ones);
+        const second = m.parameter('second', [8, 3], xavierUniform(8, 3));
+        const shift = m.parameter('shift', [3], zeros);
+        const embed = (x: Node) => {
+          const hidden = add(relu(add(matmul(x, first), bias)), constant(1));
+          const gated = mul(mul(hidden, sigmoid(factor)), sigmoid(factor));
+          return add(matmul(gated, second), shift);
+        };
+        return sub(embed(left!), embed(right!));
+      },
+    });
+    const { model, results } = await computed(shared, { type: 'regression' });
+    const expected = await computed(separate, { type: 'regression' });
+    expect(model.parameters.map(({ name }) => name)).toEqual([
+      ...['embed-dense1.weight', 'embed-dense1.bias', 'embed-inner-gate1.weight'],
+      ...['embed-dense2.weight', 'embed-dense2.bias'],
+    ]);
+    expect(shared.layers.find(({ name }) => name === 'embed2-dense1')).toMatchObject({
+      tied: { weight: 'embed-dense1.weight', bias: 'embed-dense1.bias' },
+    });
+    for (const [mode, numbers] of results.entries()) {
+      const away = numbers.map((value, i) => Math.abs(value - expected.results[mode]![i]!));
+      expect(numbers).toHaveLength(expected.results[mode]!.length);
+      expect(Math.max(...away)).toBeLessThan(1e-6);
+    }
+    for (const run of await runOnnx(model, [1, 5])) expect(disagreement(run)).toBeLessThan(1e-5);
+  });
+
+  it('ties parameters of layers in a list', () => {
+    const list = (tied: object): ModelDescription => ({
+      input: [4],
+      output: [4],
+      layers: [
+        { type: 'dense', units: 4 },
+        { type: 'dense', units: 4, tied: tied as never },
+      ],
+    });
+    const names = buildModel(list({ weight: 'dense1.weight' })).parameters.map(({ name }) => name);
+    expect(names).toEqual(['dense1.weight', 'dense1.bias', 'dense2.bias']);
+    expect(() => buildModel(list({ weight: 'dense1.bias' }))).toThrow(
+      'layers[1] (dense): tied: dense1.bias is [4]; expected a trained parameter [4, 4]',
+    );
+    expect(() => buildModel(list({ weights: 'dense1.weight' }))).toThrow(
+      "layers[1] (dense): tied: no parameter 'weights'; did you mean 'weight'?",
+    );
+  });
+
   it('keeps what is defined again and again once: ResNet-152 from operations is small', () => {
     expect(JSON.stringify(resnet152()).length).toBeLessThan(2 ** 15);
   });
@@ -336,6 +406,44 @@ describe('defineModel', () => {
           },
         }),
       /^layer two: uses a value of layer one before its end, with dropout in it/,
+    ],
+    [
+      'statistics of what is shared',
+      () =>
+        defineModel({
+          input: [4],
+          build(m, x) {
+            const twice = m.shared('normal', (s, y) => s.layer('batchNorm', {}, y!));
+            return twice(twice(x));
+          },
+        }),
+      /^layer normal2-batchNorm1: what is shared cannot have statistics of batches.*use layerNorm/,
+    ],
+    [
+      'what is shared for other shapes',
+      () =>
+        defineModel({
+          input: [4],
+          build(m, x) {
+            const twice = m.shared('half', (s, y) => s.layer('dense', { units: y!.shape[1]! / 2 }, y!));
+            return twice(twice(x));
+          },
+        }),
+      /^layers\[1\] \(dense\): tied: half-dense1\.weight is \[4, 2\]; expected a trained parameter \[2, 1\]/,
+    ],
+    [
+      'a parameter of what is shared, of another shape',
+      () =>
+        defineModel({
+          input: [4],
+          build(m, x) {
+            const twice = m.shared('scale', (s, y) =>
+              mul(y!, s.parameter('factor', [y === x ? 4 : 1], ones)),
+            );
+            return twice(twice(x));
+          },
+        }),
+      /^scale: used again, it has a parameter 'factor' \[1\], which it did not have at first/,
     ],
     [
       'a loss that is one number',

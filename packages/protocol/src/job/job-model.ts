@@ -76,8 +76,15 @@ const FROM = {
   description: "Names of the layers whose outputs this one takes, or 'input'. Default: the layer before.",
 } as const satisfies JsonSchema;
 
+const TIED = {
+  type: 'object',
+  additionalProperties: { type: 'string' },
+  description:
+    'Parameters that are those of a layer before this one, by their names in this one: { weight: dense1.weight }.',
+} as const satisfies JsonSchema;
+
 function layerJson({ type, summary, options, inputs }: LayerType): JsonSchema {
-  const common = inputs?.most === 0 ? { name: NAME } : { name: NAME, from: FROM };
+  const common = inputs?.most === 0 ? { name: NAME } : { name: NAME, from: FROM, tied: TIED };
   return objectJson('type', type, summary, options, common);
 }
 

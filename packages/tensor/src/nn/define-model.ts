@@ -8,14 +8,14 @@ import { OpError } from '../ops/op.ts';
 import type { Shape } from '../shape.ts';
 import type { LayerOptions } from './builder.ts';
 import { type LayerTypeName, layerNamed } from './index.ts';
-import { type Initializer, LayerError } from './layer.ts';
+import { type Initializer, LayerError, type ParameterPlan } from './layer.ts';
 import type { ModelDescription } from './model.ts';
 import { buildModel } from './model.ts';
 import { ModelError } from './model-error.ts';
 import { describeTraced, type Traced } from './traced/describe.ts';
 import { GRAPH_VERSION, type LossGraph } from './traced/format.ts';
 import { openSamples, TRACED } from './traced/open-samples.ts';
-import { checkAlike, layerNode, outputShapeOf, Tracer } from './traced/tracer.ts';
+import { checkAlike, layerNode, planOf, Tracer } from './traced/tracer.ts';
 
 /** A custom layer: a function that may be used many times, in models and by name in lists of layers. */
 export interface OwnLayer<O extends object = object> {
@@ -23,6 +23,13 @@ export interface OwnLayer<O extends object = object> {
   readonly type: string;
   build(m: ModelScope, inputs: readonly Node[], options: O): Node;
 }
+
+/** Why a repetition can follow no statistics. */
+const noStatistics =
+  'what is shared cannot have statistics of batches, since each use has batches of its own; use layerNorm or groupNorm in place of batchNorm';
+
+/** Scopes that are numbered are of one kind: conv1, conv2. */
+const kindOf = (name: string): string => name.replace(/[-_]?\d+$/, '') || name;
 
 /** What a statistic of the batches starts with, and how fast it follows them. */
 export interface StatisticOptions {
@@ -35,14 +42,18 @@ export interface StatisticOptions {
 export class ModelScope {
   readonly #tracer: Tracer;
   readonly #name: string;
+  /** The scope whose parameters it uses, as it is a repetition of it. */
+  readonly #first: string | undefined;
 
-  constructor(tracer: Tracer, name = '') {
+  constructor(tracer: Tracer, name = '', first?: string) {
     this.#tracer = tracer;
     this.#name = name;
+    this.#first = first;
   }
 
   /** A trained tensor. It is named in the layer that uses it first: in scope `gate`, `gate.weight`. */
   parameter(name: string, shape: Shape, initializer: Initializer): Node {
+    if (this.#first !== undefined) return this.#tracer.madeParameter(this.#first, name, shape);
     return this.#tracer.makeParameter(this.#name, name, shape, initializer);
   }
 
@@ -51,6 +62,7 @@ export class ModelScope {
    * batch normalization are two of these.
    */
   statistic(name: string, value: Node, { initial, rate = 0.1 }: StatisticOptions): Node {
+    if (this.#first !== undefined) throw new ModelError([], `${this.#first}: ${noStatistics}`);
     const followed = this.#tracer.makeParameter(this.#name, name, value.shape, initial, rate);
     return layerNode('statistic', [value, followed], {}, value.shape);
   }
@@ -75,7 +87,7 @@ export class ModelScope {
   /** A layer that job files have, or a custom one. Returns its output: [samples, ...]. */
   layer<T extends LayerTypeName>(
     type: T,
-    options: LayerOptions<T> & { readonly from?: never },
+    options: LayerOptions<T> & { readonly from?: never; readonly tied?: never },
     ...inputs: readonly Node[]
   ): Node;
   layer<O extends object>(
@@ -90,19 +102,21 @@ export class ModelScope {
   ): Node {
     const { name: given, ...stated } = options;
     const kind = typeof type === 'string' ? type : type.type;
-    const name = this.#within(given ?? `${kind}${this.#tracer.ordinal(`${this.#name} ${kind}`)}`);
+    const plain = given ?? `${kind}${this.#tracer.ordinal(`${this.#name} ${kind}`)}`;
+    const name = this.#within(plain);
     if (typeof type !== 'string')
-      return this.#run(name, kind, (scope) => type.build(scope, inputs, stated as never));
+      return this.#run(plain, kind, (scope) => type.build(scope, inputs, stated as never));
     const from = inputs.map((node) => this.#source(node));
-    const shape = this.#naming(name, () =>
-      outputShapeOf(
+    const { outputShape, parameters } = this.#naming(name, () =>
+      planOf(
         type as LayerTypeName,
         options,
         inputs.map((node) => node.shape.slice(1)),
       ),
     );
-    this.#tracer.addLayer({ name, from, given: { type, ...stated } });
-    const output = inputLeaf(name, [this.#tracer.samples, ...shape]);
+    const tied = this.#tiesOf(plain, parameters);
+    this.#tracer.addLayer({ name, from, given: { type, ...stated, ...tied } });
+    const output = inputLeaf(name, [this.#tracer.samples, ...outputShape]);
     this.#tracer.stand(output, name);
     return output;
   }
@@ -114,12 +128,34 @@ export class ModelScope {
 
   /** Names a part: what `body` returns is the layer of that name, and layers in it begin with the name and a dash. */
   scope(name: string, body: (scope: ModelScope) => Node): Node {
-    // Scopes that are numbered are of one kind: conv1, conv2.
-    return this.#run(this.#within(name), name.replace(/[-_]?\d+$/, '') || name, body);
+    return this.#run(name, kindOf(name), body);
   }
 
-  #run(name: string, type: string, body: (scope: ModelScope) => Node): Node {
-    const found = this.#naming(name, () => body(new ModelScope(this.#tracer, name)));
+  /**
+   * A part that is used several times, with the same parameters each time: what is returned calls `body` in a scope of its own, `name`,
+   * then `name2` and so on, whose layers have the parameters of those in the first.
+   */
+  shared(
+    name: string,
+    body: (scope: ModelScope, ...inputs: readonly Node[]) => Node,
+  ): (...inputs: readonly Node[]) => Node {
+    let times = 0;
+    return (...inputs) => {
+      times++;
+      const again = times === 1 ? undefined : this.#within(name, this.#first ?? this.#name);
+      return this.#run(
+        times === 1 ? name : `${name}${times}`,
+        kindOf(name),
+        (scope) => body(scope, ...inputs),
+        again,
+      );
+    };
+  }
+
+  /** @param first the scope whose parameters it uses; default: where this one repeats another, the one of that name there */
+  #run(plain: string, type: string, body: (scope: ModelScope) => Node, first = this.#firstOf(plain)): Node {
+    const name = this.#within(plain);
+    const found = this.#naming(name, () => body(new ModelScope(this.#tracer, name, first)));
     checkNode(found, `scope ${name}`);
     this.#tracer.sourceOf(found, name, type);
     return found;
@@ -134,7 +170,20 @@ export class ModelScope {
     return this.#tracer.sourceOf(node, name, 'ops');
   }
 
-  readonly #within = (name: string): string => (this.#name === '' ? name : `${this.#name}-${name}`);
+  readonly #within = (name: string, scope = this.#name): string => (scope === '' ? name : `${scope}-${name}`);
+
+  /** In a repetition: what the layer or scope of this name is called where it was first. */
+  readonly #firstOf = (name: string): string | undefined =>
+    this.#first === undefined ? undefined : this.#within(name, this.#first);
+
+  /** In a repetition: the parameters of a layer are those of the layer that it repeats. */
+  #tiesOf(plain: string, parameters: readonly ParameterPlan[]): { tied?: Readonly<Record<string, string>> } {
+    const first = this.#firstOf(plain);
+    if (first === undefined || parameters.length === 0) return {};
+    if (parameters.some(({ statistic }) => statistic))
+      throw new ModelError([], `layer ${this.#within(plain)}: ${noStatistics}`);
+    return { tied: Object.fromEntries(parameters.map(({ name }) => [name, `${first}.${name}`])) };
+  }
 
   #naming<T>(name: string, body: () => T): T {
     try {

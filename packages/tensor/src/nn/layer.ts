@@ -72,6 +72,8 @@ export type DescriptionOf<T extends string, O extends OptionRules> = {
   readonly name?: string;
   /** Names of the layers whose outputs come in, or 'input'. Default: the layer before. */
   readonly from?: string | readonly string[];
+  /** Parameters that are those of a layer before this one, by their names in this one: { weight: 'dense1.weight' }. */
+  readonly tied?: Readonly<Record<string, string>>;
 } & OptionsOf<O>;
 
 /** How a parameter starts. */

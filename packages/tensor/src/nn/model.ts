@@ -68,12 +68,10 @@ export interface ModelLayer {
   readonly inputShape: Shape;
   readonly outputShape: Shape;
   readonly parameters: readonly ParameterSpec[];
-  /** Of a layer that the model defines. */
-  readonly own?: {
-    readonly type: LayerType;
-    /** Names of all parameters that it uses, in its own order: some may be those of other layers. */
-    readonly uses: readonly string[];
-  };
+  /** Of a layer that may have parameters of others, or statistics among its own: the names of all, in its type's order. */
+  readonly uses?: readonly string[];
+  /** The type of a layer that the model defines. */
+  readonly own?: LayerType;
 }
 
 export interface Model {
@@ -100,7 +98,7 @@ export interface Model {
 export const MAX_PARAMETERS = Math.floor(2 ** 30 / 7);
 const MAX_LAYERS = 1000;
 /** What every layer may say besides its own options. */
-const common: readonly string[] = ['type', 'name', 'from'];
+const common: readonly string[] = ['type', 'name', 'from', 'tied'];
 /**
  * Checks a description and builds the model.
  * @throws ModelError naming the layer (index and type), what it got and what it wanted.
@@ -124,13 +122,7 @@ export function buildModel(description: ModelDescription): Model {
   let taken = 0;
   let floats = 0;
   const checked = types.map((type, index) =>
-    within(index, type, () =>
-      checkOptions(
-        type.options,
-        { ...layers[index]! },
-        ownTypes.has(type.type) ? [...common, 'tied'] : common,
-      ),
-    ),
+    within(index, type, () => checkOptions(type.options, { ...layers[index]! }, common)),
   );
   for (const [index, type] of types.entries()) {
     const given = layers[index]!;
@@ -160,8 +152,11 @@ export function buildModel(description: ModelDescription): Model {
     const part = type.partOfSample && { part: { offset: taken, size: sizeOf(outputShape) } };
     taken += part?.part.size ?? 0;
     const inputShape = inputs[0] ?? outputShape;
-    const uses = plan.parameters.map(({ name }) => tied.get(name) ?? `${layer}.${name}`);
-    const own = ownTypes.has(type.type) && { own: { type, uses } };
+    const isOwn = ownTypes.has(type.type);
+    const uses = (isOwn || tied.size > 0) && {
+      uses: plan.parameters.map(({ name }) => tied.get(name) ?? `${layer}.${name}`),
+    };
+    const own = isOwn && { own: type };
     built.push({
       name: layer,
       type: type.type,
@@ -171,6 +166,7 @@ export function buildModel(description: ModelDescription): Model {
       inputShape,
       outputShape,
       ...part,
+      ...uses,
       ...own,
     });
   }
@@ -267,11 +263,11 @@ function layOutParameters(
 
 /** The type of a layer, be it the model's own. */
 export const typeOfLayer = ({ type, own }: Pick<ModelLayer, 'type' | 'own'>): LayerType =>
-  own?.type ?? layerNamed(type)!;
+  own ?? layerNamed(type)!;
 
 /** The parameters that a layer computes with, in its type's order. */
-export const parametersUsed = (model: Model, { own, parameters }: ModelLayer): readonly ParameterSpec[] =>
-  own ? own.uses.map((name) => model.parameters.find((spec) => spec.name === name)!) : parameters;
+export const parametersUsed = (model: Model, { uses, parameters }: ModelLayer): readonly ParameterSpec[] =>
+  uses ? uses.map((name) => model.parameters.find((spec) => spec.name === name)!) : parameters;
 
 export interface Forward {
   readonly output: Node;

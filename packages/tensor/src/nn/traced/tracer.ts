@@ -3,7 +3,7 @@ import { makeNode, type Node } from '../../graph.ts';
 import { parameter } from '../../ops/leaf.ts';
 import { formatShape, type Shape, sameShape } from '../../shape.ts';
 import { type LayerTypeName, layerNamed } from '../index.ts';
-import type { Initializer } from '../layer.ts';
+import type { Initializer, LayerPlan } from '../layer.ts';
 import { LayerError } from '../layer.ts';
 import { ModelError } from '../model-error.ts';
 import { checkOptions } from '../options.ts';
@@ -77,6 +77,16 @@ export class Tracer {
     const statistic = rate !== undefined && { statistic: { rate } };
     this.#parameters.set(node, { scope, name, shape: [...shape], initializer, ...statistic });
     return node;
+  }
+
+  /** The parameter that a scope has made. @throws ModelError when there is none of this shape */
+  madeParameter(scope: string, name: string, shape: Shape): Node {
+    for (const [node, made] of this.#parameters)
+      if (made.scope === scope && made.name === name && sameShape(made.shape, shape)) return node;
+    throw new ModelError(
+      [],
+      `${scope}: used again, it has a parameter '${name}' ${formatShape(shape)}, which it did not have at first`,
+    );
   }
 
   /** The name of the layer that gives a value. What is no layer's output yet becomes a layer of this name. */
@@ -194,8 +204,8 @@ export function checkAlike(what: string, a: Node, b: Node): void {
   );
 }
 
-/** What a layer that there is gives for samples of these shapes. */
-export function outputShapeOf(type: LayerTypeName, options: object, inputs: readonly Shape[]): Shape {
+/** What a layer that there is gives for samples of these shapes, and the parameters that it has. */
+export function planOf(type: LayerTypeName, options: object, inputs: readonly Shape[]): LayerPlan {
   const layer = layerNamed(type);
   if (!layer) throw new LayerError(`no layer type '${type}'`);
   const checked = checkOptions(layer.options, { ...options }, ['name']);
@@ -204,5 +214,5 @@ export function outputShapeOf(type: LayerTypeName, options: object, inputs: read
     throw new LayerError(
       `has ${inputs.length} inputs; expected ${least === most ? least : `${least} to ${most}`}`,
     );
-  return layer.plan(inputs[0] ?? [], checked as never, { followedBy: undefined, inputs }).outputShape;
+  return layer.plan(inputs[0] ?? [], checked as never, { followedBy: undefined, inputs });
 }
