@@ -7,13 +7,14 @@
  * the last value, and the mean of the window. regression of a table: the mean of the training part. classification: the most
  * frequent class, and of texts naive Bayes over the same tokens (multinomial, add one). binary, of masks of images: one threshold of
  * brightness for all pixels, that of Otsu (1979) and the one that overlaps most in the training part. own, of images: 16 principal
- * components, as for an autoencoder of so many numbers.
+ * components, as for an autoencoder of so many numbers; of three images, whether the second is closer to the first than the third is.
  */
 
 import { jobOf } from '@kasane/cli/internal/files/read-job';
 import { type Dataset, readSamples } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
+import type { Model } from '@kasane/tensor/nn/model';
 import { componentsError, type Rows } from './support/principal-components.ts';
 import { bestThreshold, otsuThreshold, overlap } from './support/thresholds.ts';
 
@@ -37,7 +38,7 @@ async function read(data: Dataset): Promise<Part> {
 }
 
 for (const path of process.argv.slice(2)) {
-  const { spec, objective } = await jobOf(path);
+  const { spec, objective, model } = await jobOf(path);
   const { train, test, preparation } = await openData(spec.data, anywhere);
   const parts = [await read(train), await read(test)] as const;
   const results: Record<string, string> = {};
@@ -75,6 +76,8 @@ for (const path of process.argv.slice(2)) {
       const threshold = of(parts[0]);
       results[name] = `${threshold}: IoU ${(100 * overlap(parts[1], threshold)).toFixed(2)} %`;
     }
+  } else if (objective.type === 'own' && train.input.dtype === 'u8' && inputsOf(model) === 3) {
+    results['distance of pixels'] = `accuracy ${(100 * closer(parts[1])).toFixed(2)} %`;
   } else if (objective.type === 'own' && train.input.dtype === 'u8') {
     const rowsOf = ({ inputs, samples }: Part): Rows => ({
       values: Float32Array.from(inputs, (byte) => byte / 255),
@@ -84,6 +87,23 @@ for (const path of process.argv.slice(2)) {
       `squared error ${componentsError(rowsOf(parts[0]), rowsOf(parts[1]), 16).toFixed(4)}`;
   }
   for (const [name, figure] of Object.entries(results)) console.log(`${path}: ${name}: ${figure}`);
+}
+
+function inputsOf({ layers }: Model): number {
+  return layers.filter(({ part }) => part).length;
+}
+
+/** How often the second image of three is closer to the first than the third is, by the squares of differences of pixels. */
+function closer({ inputs, samples }: Part): number {
+  const pixels = inputs.length / samples / 3;
+  let right = 0;
+  for (let sample = 0; sample < samples; sample++) {
+    let sooner = 0;
+    for (let i = 3 * sample * pixels, end = i + pixels; i < end; i++)
+      sooner += (inputs[i]! - inputs[i + 2 * pixels]!) ** 2 - (inputs[i]! - inputs[i + pixels]!) ** 2;
+    if (sooner > 0) right++;
+  }
+  return right / samples;
 }
 
 function count(values: ArrayLike<number>, kinds: number): number[] {

@@ -9,6 +9,7 @@ import { packDataset, type Sample } from '@kasane/data/pack-dataset';
 import { openPacked } from '@kasane/data/packed';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import siamese from '../examples/own-model/siamese.ts';
 import unet from '../examples/own-model/unet.ts';
 import { CleanUp, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { checkout } from './support/image.ts';
@@ -79,4 +80,14 @@ it('a U-Net finds the pixels of shapes', { timeout: 120_000 }, async () => {
   const history = await learned({ ...unet, data, training: { ...unet.training, epochs: 4, batch: 16 } });
   const overlaps = history.map(({ testMetrics }) => testMetrics!.iou!);
   expect(overlaps.at(-1)!).toBeGreaterThan(0.2);
+});
+
+it('one network for three images puts those of one digit closer together', { timeout: 120_000 }, async () => {
+  const { stdout, path } = await made('triplets');
+  expect(stdout).toContain(
+    `${path}: 20000 triplets for training, 4000 for testing, SHA-256 of the index af7a526892f174c7b4293a5ff40711a96aa52889cf8cce976db1f17e19fd4e68`,
+  );
+  const data = { ...siamese.data, path: await fewOf(path, { train: 600, test: 200 }) };
+  const history = await learned({ ...siamese, data, training: { ...siamese.training, batch: 30 } });
+  expect(history.at(-1)!.testMetric).toBeGreaterThan(0.6);
 });
