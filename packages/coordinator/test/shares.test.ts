@@ -94,6 +94,13 @@ it('one that takes longer for a shard than the others for all of them rests, als
   expect(told).toEqual({ a: 1, b: 1, c: 1, slow: 1 });
 });
 
+it('one that is late now and then, and otherwise as quick as the others, does not rest', () => {
+  const { shares, said } = sharing({ a: 1, b: 1, c: 1, d: 1 }, 4);
+  for (let second = 0; second < 20; second++)
+    step(shares, { a: 20, b: 20, c: 20, d: second % 3 === 0 ? 30 : 90 }, 1_000 * second);
+  expect(said).toEqual([]);
+});
+
 it('parts follow what workers have been delivering', () => {
   const { shares, told } = sharing({ a: 1, b: 1 }, 6);
   expect(told).toEqual({ a: 3, b: 3 });

@@ -1,6 +1,6 @@
 /** How long answers take, and for how long none has come. Reads the clock; nothing here reaches weights. */
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
-import { RecentMedian } from '../steps/median.ts';
+import { RecentTimes } from '../steps/median.ts';
 
 type Kind = TaskData['kind'];
 
@@ -14,9 +14,9 @@ const SHORT_MS = 20;
 /** Times in milliseconds, moments by `performance.now()`. */
 export class Pace {
   /** Median milliseconds from when a shard can be computed to its answer. */
-  readonly #typical: Readonly<Record<Kind, RecentMedian>> = {
-    train: new RecentMedian(),
-    evaluate: new RecentMedian(),
+  readonly #typical: Readonly<Record<Kind, RecentTimes>> = {
+    train: new RecentTimes(),
+    evaluate: new RecentTimes(),
   };
   #startedAt = 0;
   #progressAt = 0;
@@ -52,14 +52,14 @@ export class Pace {
   /** The same once it is much longer than usual; 0 otherwise. */
   stalledMs(kind: Kind): number {
     const still = this.stillMs;
-    const usual = this.#typical[kind].value;
+    const usual = this.#typical[kind].median;
     const most = usual > 0 ? Math.max(STALLED_MS, STALLED_FACTOR * usual) : FIRST_MS;
     return still > most ? still : 0;
   }
 
   /** What a shard usually takes from when it can be computed to its answer; 0: not known yet. */
   typicalMs(kind: Kind): number {
-    return this.#typical[kind].value;
+    return this.#typical[kind].median;
   }
 
   begin(): void {

@@ -3,7 +3,7 @@
  * it is given nothing, then a single shard for which nobody waits long, and rests longer where that comes late, too.
  */
 import { allot, isTooSlow, levelOfTasks } from '../steps/allot.ts';
-import { RecentMedian } from '../steps/median.ts';
+import { RecentTimes } from '../steps/median.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import type { Answer } from './answers.ts';
 import type { Refusals } from './refusals.ts';
@@ -21,7 +21,7 @@ export type WhyResting = 'late' | 'slow';
 /** What is known of a worker in this run. */
 interface Standing {
   /** Of a single shard, where each slot computes one. */
-  ms: RecentMedian;
+  ms: RecentTimes;
   /** Steps since it began, or began anew. */
   steps: number;
   /** It has answered in this run, or was waited for in vain once: what comes first takes longer, since it compiles. */
@@ -192,7 +192,7 @@ export class Shares {
 
   #paceOf({ id, slots }: ConnectedWorker) {
     const record = this.#records.get(id);
-    return record && record.steps >= JUDGED_STEPS ? { slots, ms: record.ms.value } : undefined;
+    return record && record.steps >= JUDGED_STEPS ? { slots, ms: record.ms.median } : undefined;
   }
 
   /** Workers that are too slow to help rest; parts follow what is delivered. */
@@ -206,10 +206,16 @@ export class Shares {
       .flatMap((worker) => {
         const record = this.#records.get(worker.id);
         const enough = record && record.steps >= (record.state === 'trying' ? 1 : JUDGED_STEPS);
-        return enough ? [{ worker, slots: worker.slots, ms: record.ms.value }] : [];
+        return enough
+          ? [{ worker, slots: worker.slots, ms: record.ms.median, quickMs: record.ms.lowerQuartile }]
+          : [];
       })
       .sort((a, b) => b.ms - a.ms);
-    for (let slowest = known.shift(); slowest && isTooSlow(slowest, known, shards); slowest = known.shift())
+    for (
+      let slowest = known.shift();
+      slowest && isTooSlow(slowest.quickMs, known, shards);
+      slowest = known.shift()
+    )
       this.#rest(slowest.worker.id, 'slow', now);
     this.tell();
   }
@@ -227,7 +233,7 @@ export class Shares {
   #wake(worker: ConnectedWorker, record: Standing, now: number): void {
     record.state = 'trying';
     record.changedAt = now;
-    record.ms = new RecentMedian();
+    record.ms = new RecentTimes();
     record.steps = 0;
     this.#idle.delete(worker.id);
     this.#options.onWake(worker);
@@ -252,7 +258,7 @@ export class Shares {
     const known = this.#records.get(worker);
     if (known) return known;
     const fresh: Standing = {
-      ...{ ms: new RecentMedian(), steps: 0, isKnown: false, rests: 0 },
+      ...{ ms: new RecentTimes(), steps: 0, isKnown: false, rests: 0 },
       ...{ changedAt: now, state: 'taking' },
     };
     this.#records.set(worker, fresh);

@@ -1,4 +1,4 @@
-/** The median of the last numbers: what is typical, whatever a few outliers say. */
+/** What is typical of the last numbers, whatever a few outliers say. */
 
 /** Numbers that count. */
 const WINDOW = 63;
@@ -7,19 +7,28 @@ const WINDOW = 63;
 export const medianOf = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
-export class RecentMedian {
+export class RecentTimes {
   readonly #recent: number[] = [];
-  #median: number | undefined;
+  #sorted: readonly number[] | undefined;
 
   add(value: number): void {
     this.#recent.push(value);
     if (this.#recent.length > WINDOW) this.#recent.shift();
-    this.#median = undefined;
+    this.#sorted = undefined;
   }
 
   /** 0 while there is none. */
-  get value(): number {
-    this.#median ??= medianOf(this.#recent);
-    return this.#median;
+  get median(): number {
+    return this.#ascending[this.#recent.length >> 1] ?? 0;
+  }
+
+  /** A quarter of them are below it; 0 while there is none. */
+  get lowerQuartile(): number {
+    return this.#ascending[this.#recent.length >> 2] ?? 0;
+  }
+
+  get #ascending(): readonly number[] {
+    this.#sorted ??= this.#recent.toSorted((a, b) => a - b);
+    return this.#sorted;
   }
 }
