@@ -56,7 +56,7 @@ export class OwnerChoice {
     if (far.length < 2) return none;
     mesh.want(far, now);
     // Those who are there from the beginning need not show that they stay.
-    const since = this.#since.size === 0 ? now - SETTLED_MS : now;
+    const since = this.#since.size === 0 ? Number.NEGATIVE_INFINITY : now;
     for (const { id } of far) if (!this.#since.has(id)) this.#since.set(id, since);
     const may = far.filter(
       ({ id, draining }) =>
