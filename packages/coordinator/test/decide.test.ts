@@ -9,6 +9,7 @@ const shard = (index: number, rest: Partial<ShardState> = {}): ShardState => ({
   holders: [],
   lost: false,
   failures: [],
+  receivedAt: Number.NEGATIVE_INFINITY,
   ...rest,
 });
 const held = (worker: string, claimedAt = 0) => ({ holders: [{ worker, attempt: 1, claimedAt }] });
@@ -29,6 +30,7 @@ const step = (shards: ShardState[], rest: Partial<StepState> = {}): StepState =>
   wasComputed: false,
   refusals: [],
   typicalMs: 0,
+  transferMs: 0,
   ...rest,
 });
 const heard = (time: number) =>
@@ -39,6 +41,26 @@ const heard = (time: number) =>
 const at = (now: number, state: StepState) => decide(now, state, defaultDecideOptions);
 
 describe('decide', () => {
+  it.each([
+    // Nobody knows yet how long one takes.
+    ['wait', {}, {}],
+    ['reissue', { receivedAt: 34_000 }, {}],
+    // Others are known to be quicker.
+    ['reissue', {}, { typicalMs: 100, heardAt: heard(40_000) }],
+    // Nobody else could help.
+    ['wait', {}, { typicalMs: 100, able: ['a'] }],
+    ['reissue', { receivedAt: 9_000 }, { typicalMs: 100, able: ['a'] }],
+  ])('%s where part of a gradient has just come, %j, %j', (action, of, rest) => {
+    const slow = shard(0, { receivedAt: 39_000, ...held('a'), ...of });
+    expect(at(40_000, step([slow], { heardAt: heard(39_900), ...rest })).action).toBe(action);
+  });
+
+  it('a worker is silent for longer where transfers take long: its heartbeats share the network', () => {
+    const silent = (transferMs: number) =>
+      at(5_000, step([shard(0, held('a'))], { typicalMs: 4_000, transferMs })).action;
+    expect([silent(0), silent(1_000), silent(3_000)]).toEqual(['reissue', 'reissue', 'wait']);
+  });
+
   it('commits when every shard has answered, and only then', () => {
     expect(at(0, step([shard(0, { done: true }), shard(1, { done: true })])).action).toBe('commit');
     expect(at(0, step([shard(0, { done: true }), shard(1, held('a'))])).action).toBe('wait');

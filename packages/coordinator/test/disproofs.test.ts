@@ -4,6 +4,7 @@ import { Disproofs } from '../src/steps/disproofs.ts';
 
 const shard = (index: number, ...failed: string[]): ShardState => ({
   ...{ shard: index, done: true, attempts: 1, issuedAt: 0, holders: [], lost: false },
+  receivedAt: Number.NEGATIVE_INFINITY,
   failures: failed.map((worker) => ({ worker, attempt: 1, why: `${worker} threw`, kind: 'threw' as const })),
 });
 

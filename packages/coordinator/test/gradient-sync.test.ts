@@ -2,7 +2,7 @@
 import { bytesOf } from '@kasane/protocol/internal/wire/frame';
 import { PartLayout } from '@kasane/protocol/internal/wire/parts';
 import { checkJob } from '@kasane/protocol/job';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { ParameterServer } from '../src/params/parameter-server.ts';
 import { PeerMesh } from '../src/peers/mesh.ts';
 import type { Answer } from '../src/run/answers.ts';
@@ -39,16 +39,26 @@ function workerOf(id: string, index: number) {
   return { worker, told, versions: () => versions };
 }
 
-/** A run of three workers that own parts, whose first step is under way; `lossSum` is what both of its shards answer. */
-async function opened() {
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/**
+ * A run of three workers that own parts, whose first step is under way; `lossSum` is what both of its shards answer.
+ * @param reach they reach one another; otherwise they have not said so yet, and the step has not begun
+ */
+async function opened(reach = true) {
   const parameters = await ParameterServer.open(job, { total: 100, shardsOf: () => 2 });
   await parameters.reset(new Float32Array(job.model.parameterCount).fill(0.1));
   parameters.begin(0);
   const workers = ['a', 'b', 'c'].map(workerOf);
   const mesh = new PeerMesh();
   mesh.want(workers.map(({ worker }) => worker));
-  for (const [index, { worker }] of workers.entries()) mesh.opened(worker, `10.0.0.${index + 1}:4000`, '');
-  for (const pair of ['ab', 'ac', 'bc']) mesh.reached(pair[0]!, pair[1]!, true, 1e8, '');
+  const meet = () => {
+    for (const [index, { worker }] of workers.entries()) mesh.opened(worker, `10.0.0.${index + 1}:4000`, '');
+    for (const pair of ['ab', 'ac', 'bc']) mesh.reached(pair[0]!, pair[1]!, true, 1e8, '');
+  };
+  if (reach) meet();
   const said = { lossSum: 1 };
   const redone: boolean[] = [];
   const answer = (worker: string) =>
@@ -67,15 +77,15 @@ async function opened() {
     nextTurn: () => undefined,
     record: (event) => reasons.push('reason' in event && event.reason ? event.reason.code : event.code),
   });
-  sync.publish();
+  if (reach) sync.publish();
   /** The owners' sums of the step under way. */
-  const sum = (value = 1, { ahead = 0, times = 1 } = {}) => {
+  const sum = (value = 1, { ahead = 0, times = 1, of = ['a', 'b', 'c'] } = {}) => {
     const parts = workers[0]!.told.findLast((message) => message.$case === 'parts');
     if (parts?.$case !== 'parts') throw new Error('no owners');
     const { layout: number, step, chunkFloats, owners } = parts.value;
     const layout = new PartLayout({ number, step, chunkFloats, owners, floats: job.model.parameterCount });
     const at = { kind: 'partSum', job: 'j', layout: number, step: parameters.version + ahead } as const;
-    for (const owner of owners)
+    for (const owner of owners.filter((one) => of.includes(one)))
       for (const { start, end } of Array.from({ length: times }, () => layout.chunksOf(owner)).flat())
         sync.partSum(owner, { ...at, offset: start }, bytesOf(new Float32Array(end - start).fill(value)));
   };
@@ -93,7 +103,7 @@ async function opened() {
     sync.left(id);
   };
   const versions = () => workers.map((one) => one.versions());
-  return { sync, sum, step, leaves, versions, said, redone, reasons };
+  return { sync, meet, sum, step, leaves, versions, said, redone, reasons };
 }
 
 it('owners send versions to one another: the coordinator sends the first', async () => {
@@ -102,6 +112,51 @@ it('owners send versions to one another: the coordinator sends the first', async
   await step();
   await step();
   expect(versions()).toEqual([1, 1, 1]);
+  sync.close();
+});
+
+it('waits with the first version until it is known who reaches whom', async () => {
+  const { sync, meet, step, versions, reasons } = await opened(false);
+  let met = false;
+  const meeting = sync.meet().then(() => {
+    met = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(met).toBe(false);
+  meet();
+  await meeting;
+  sync.publish();
+  expect(reasons).toEqual(['exchange-workers']);
+  await step();
+  expect(versions()).toEqual([1, 1, 1]);
+  sync.close();
+});
+
+it('waits no longer with a run that is stopped', async () => {
+  const { sync } = await opened(false);
+  const meeting = sync.meet();
+  sync.stop(new Error('stopped'));
+  await meeting;
+  sync.close();
+});
+
+it.each([
+  [0, 2_100],
+  // The gradients have taken 20 s to come.
+  [20_000, 5_000],
+])('gives up the sums of some owners after a time that fits the step', async (took, late) => {
+  const { sync, sum, reasons } = await opened();
+  vi.useFakeTimers({ toFake: ['performance'], now: performance.now() });
+  vi.advanceTimersByTime(took);
+  const reducing = sync.reduce();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  sum(1, { of: ['a', 'b'] });
+  sync.tick(performance.now() + late);
+  expect(reasons.includes('sums-late')).toBe(took === 0);
+  sync.tick(performance.now() + 12_000);
+  expect(reasons).toContain('sums-late');
+  sync.stop(new Error('stopped'));
+  await expect(reducing).rejects.toThrow();
   sync.close();
 });
 

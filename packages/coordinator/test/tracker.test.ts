@@ -33,6 +33,17 @@ describe('Tracker', () => {
     expect(tracker.shards(0)[0]?.failures).toHaveLength(1);
   });
 
+  it('a gradient shows 64 times at most that it is on its way', () => {
+    const tracker = new Tracker();
+    tracker.open(0, 1, 0);
+    tracker.claim(0, 0, holder('a'));
+    let signs = 0;
+    for (let piece = 1; piece <= 1024; piece++) if (tracker.received(0, 0, 1 / 1024, piece)) signs++;
+    expect([signs, tracker.shards(0)[0]!.receivedAt]).toEqual([64, 1024]);
+    tracker.finish(0, 0);
+    expect(tracker.received(0, 0, 1, 2000)).toBe(false);
+  });
+
   it('takes progress of a round from who computes it, and only forward', () => {
     const tracker = new Tracker();
     tracker.open(0, 1, 0);

@@ -195,13 +195,14 @@ export class Exchange {
   }
 
   /**
-   * Part of a gradient has arrived.
+   * Part of a gradient has arrived. @returns its floats
    * @throws KasaneError PROTOCOL when it does not fit the model
    */
-  receive(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): void {
-    if (this.#closed) return;
+  receive(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): number {
+    if (this.#closed) return 0;
     const { floats, source } = this.#sourceOf(worker, header, payload);
     this.#parameters.receive(worker, header, floats, source);
+    return floats;
   }
 
   /** The floats of part of a gradient, for others. @throws KasaneError PROTOCOL when it does not fit the model */

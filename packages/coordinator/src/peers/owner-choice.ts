@@ -1,4 +1,5 @@
 /** Which workers may own parts of a run's parameters, which of them do, and why the others do not. */
+import { isLoopback } from '@kasane/protocol/internal/security/token';
 import type { Reason } from '@kasane/protocol/reasons';
 import type { ConnectedWorker } from '../workers.ts';
 import type { PeerMesh } from './mesh.ts';
@@ -72,6 +73,19 @@ export class OwnerChoice {
     return why === undefined ? none : { owners: [], why: { code: 'exchange-unreached', args: { why } } };
   }
 
+  /** Whether it is still being found out which of these reach one another, who could exchange this job's gradients. */
+  isMeeting(taking: readonly ConnectedWorker[], now: number): boolean {
+    const { mode, mesh, floats } = this.#options;
+    if (mode === 'coordinator' || (mode === 'auto' && floats < LEAST_FLOATS)) return false;
+    const far = mode === 'workers' ? taking : taking.filter((worker) => !this.#isNear(worker));
+    if (far.length < 2) return false;
+    mesh.want(far, now);
+    return mesh.isTrying(
+      far.map(({ id }) => id),
+      now,
+    );
+  }
+
   /** Where a worker's gradients go, for people; undefined: through shared memory, or to the coordinator without a choice. */
   routeOf(worker: string, members: readonly string[], now: number): Reason | undefined {
     const { id: job, mesh, isNear } = this.#options;
@@ -106,6 +120,11 @@ export class OwnerChoice {
   /** A worker takes no part any more. */
   forget(worker: string): void {
     this.#since.delete(worker);
+  }
+
+  /** Those of this machine that have not opened shared memory yet will. */
+  #isNear({ id, address }: ConnectedWorker): boolean {
+    return this.#options.isNear(id) || isLoopback(address);
   }
 
   #isExcluded(worker: string, now: number): boolean {

@@ -3,7 +3,7 @@
  * go. The coordinator has all sums and makes each update itself, so nothing is lost with an owner but the step under way, which is
  * computed again. Where sums are made is no part of a result.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as after, setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { CommitParts } from '@kasane/protocol/gen/kasane/v1/training';
 import type { JobEvent } from '@kasane/protocol/internal/events/events';
@@ -26,10 +26,17 @@ import type { ConnectedWorker } from '../workers.ts';
 import type { PeerMesh } from './mesh.ts';
 import { type ExchangeMode, OwnerChoice } from './owner-choice.ts';
 
+/** The first step of a run waits so long at most for workers to find out whom they reach, and looks so often, in milliseconds. */
+const MEETING_MS = 10_000;
+const MEETING_LOOK_MS = 20;
 /** Who owns parts is looked at again after so long, in milliseconds. */
 const LOOK_MS = 500;
-/** So long after the last sum, in milliseconds, those that are missing are given up: of some owners, and of all. */
+/**
+ * So long after the last sum, in milliseconds, those that are missing are given up: of some owners, and of all. Those of some are given up
+ * no sooner than after this part of the time in which the gradients came: on a slow network, what is under way takes long, too.
+ */
 const LATE_MS = 2_000;
+const LATE_PART = 1 / 2;
 const LATEST_MS = 30_000;
 
 /** What owners are told of a step that counts. */
@@ -67,9 +74,16 @@ export class PeerExchange {
   /** Sums of the next step, which come while the present one is being counted. */
   #early: { readonly worker: string; readonly header: PartSumHeader; readonly payload: Uint8Array }[] = [];
   #waiting:
-    | { since: number; resolve: (isSummed: boolean) => void; reject: (error: Error) => void }
+    | {
+        since: number;
+        readonly lateMs: number;
+        resolve: (isSummed: boolean) => void;
+        reject: (error: Error) => void;
+      }
     | undefined;
   #stopped: Error | undefined;
+  /** When the gradients of the step under way could first come, by `performance.now()`. */
+  #beganAt = 0;
   /** The last reason that was recorded. */
   #told = '';
   /** Workers of which people are told where their gradients go. */
@@ -97,6 +111,18 @@ export class PeerExchange {
   /** Those that own parts, and send new versions to one another. */
   isOwner(worker: string): boolean {
     return this.#members.has(worker);
+  }
+
+  /**
+   * Waits until it is known which workers reach one another, at most MEETING_MS: while that is found out, the first versions would be sent
+   * over the same links, and all gradients to the coordinator.
+   */
+  async meet(taking: () => readonly ConnectedWorker[]): Promise<void> {
+    const until = performance.now() + MEETING_MS;
+    for (let now = performance.now(); now < until && !this.#stopped; now = performance.now()) {
+      if (!this.#choice.isMeeting(taking(), now)) return;
+      await after(MEETING_LOOK_MS);
+    }
   }
 
   /** Looks who is to own parts from the next step on. @returns whether that is somebody else than now: then the coordinator publishes */
@@ -173,7 +199,9 @@ export class PeerExchange {
     };
     if (!isClipped) tell();
     const isSummed = await new Promise<boolean>((resolve, reject) => {
-      this.#waiting = { since: performance.now(), resolve, reject };
+      const since = performance.now();
+      const lateMs = Math.min(LATEST_MS, Math.max(LATE_MS, LATE_PART * (since - this.#beganAt)));
+      this.#waiting = { since, lateMs, resolve, reject };
       if (this.#stopped) reject(this.#stopped);
       else if (parameters.isSummed) resolve(true);
     }).finally(() => {
@@ -264,7 +292,7 @@ export class PeerExchange {
     const layout = this.#layout;
     if (!this.#waiting || !layout) return;
     const late = now - this.#waiting.since;
-    if (late < LATE_MS) return;
+    if (late < this.#waiting.lateMs) return;
     const owners = layout.owners.filter((owner) =>
       layout.chunksOf(owner).some(({ start }) => !this.#options.parameters.hasSum(start)),
     );
@@ -344,6 +372,7 @@ export class PeerExchange {
   }
 
   #forgetStep(): void {
+    this.#beganAt = performance.now();
     this.#relayed.clear();
     this.#early = this.#early.filter(({ header }) => header.layout === this.#layout?.number);
   }

@@ -113,7 +113,7 @@ export class TaskBoard {
     return this.#pace.stalledMs(this.#waiting.kind);
   }
 
-  /** The step under way, and how many answers, and words of rounds that go on, have counted since it began. */
+  /** The step under way, and how many answers, and signs of tasks that go on, have counted since it began. */
   get reached(): { readonly step: number; readonly answers: number } {
     return this.#answers.reached;
   }
@@ -212,6 +212,14 @@ export class TaskBoard {
       return;
     const now = performance.now();
     if (!this.#trackers.train.progress(step, shard, { worker, attempt }, steps, now)) return;
+    this.#answers.progressed();
+    this.#pace.progressed(now);
+  }
+
+  /** Part of a task's gradient has come. @param part of all of it */
+  received({ step, shard }: Pick<TaskId, 'step' | 'shard'>, part: number): void {
+    const now = performance.now();
+    if (step !== this.#answers.step || !this.#trackers.train.received(step, shard, part, now)) return;
     this.#answers.progressed();
     this.#pace.progressed(now);
   }
@@ -357,6 +365,7 @@ export class TaskBoard {
       wasComputed: step > 0 || this.#proven.size > 0,
       refusals: refusals.list(),
       typicalMs: this.#pace.typicalMs(kind),
+      transferMs: this.#pace.transferMs(kind),
     };
     const decision = decide(performance.now(), state, this.#options.decide);
     this.#wait(decision.action === 'commit' ? undefined : at(decision.why, { step: step + 1 }));

@@ -103,9 +103,14 @@ export class GradientSync {
   gradient(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): void {
     const { board, parameters } = this.#options;
     if (!board.holds(worker, header)) return;
-    if (!this.#peers.has(header.step)) this.#exchange.receive(worker, header, payload);
-    else if (header.step === parameters.version)
-      this.#peers.relay(worker, header, this.#exchange.floatsOf(worker, header, payload));
+    let floats = 0;
+    if (!this.#peers.has(header.step)) floats = this.#exchange.receive(worker, header, payload);
+    else if (header.step === parameters.version) {
+      const values = this.#exchange.floatsOf(worker, header, payload);
+      floats = values.length;
+      this.#peers.relay(worker, header, values);
+    }
+    board.received(header, floats / parameters.parameters.length);
   }
 
   /** The sum of part of the gradients has arrived. @throws KasaneError PROTOCOL when it does not fit. */
@@ -163,6 +168,11 @@ export class GradientSync {
   /** Puts the present version into shared memory, for `publish` to tell of. */
   stage(): Promise<void> {
     return this.#exchange.stage();
+  }
+
+  /** Waits until it is known which workers reach one another, where this job's gradients may go between them. Call before the first `publish`. */
+  meet(): Promise<void> {
+    return this.#peers.meet(this.#options.taking);
   }
 
   /** Sends the present parameters out: workers compute with them from now on. */

@@ -62,6 +62,11 @@ export class Pace {
     return this.#typical[kind].median;
   }
 
+  /** What of that is not computation. */
+  transferMs(kind: Kind): number {
+    return Math.max(0, this.#typical[kind].median - this.#computeMs);
+  }
+
   begin(): void {
     this.#startedAt = performance.now();
   }

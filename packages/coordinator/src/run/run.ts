@@ -189,6 +189,7 @@ export class Run {
       able:
         (this.#sync?.isPublished ?? false) &&
         this.board.isWaiting &&
+        !this.workers.isSending &&
         !this.#saved.why &&
         !this.#hold.why &&
         redis.status === 'ready',
@@ -295,6 +296,8 @@ export class Run {
     this.progress.resume(this.#position, store.epochs(this.id));
     this.workers.opened(sync);
     this.#handOut(FIRST_STEPS);
+    this.#options.onChange();
+    await sync.meet();
     const turn = this.#yieldTurn();
     this.#options.onChange();
     await turn;

@@ -29,7 +29,7 @@ export class StepAnswers {
     return this.#step;
   }
 
-  /** The step, and how many answers, and words of rounds that go on, have counted since it began. */
+  /** The step, and how many answers, and signs of tasks that go on, have counted since it began. */
   get reached(): { readonly step: number; readonly answers: number } {
     return { step: this.#step, answers: this.#answered + this.#progressed };
   }

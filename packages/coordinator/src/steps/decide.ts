@@ -25,6 +25,8 @@ export interface ShardState {
   /** An attempt was claimed and came to nothing (its worker left, or handed it back). */
   readonly lost: boolean;
   readonly failures: readonly Failure[];
+  /** When more of its gradient last came; -Infinity: nothing has. */
+  readonly receivedAt: number;
 }
 
 export interface StepState extends Judges {
@@ -47,6 +49,8 @@ export interface StepState extends Judges {
   readonly isTrying: boolean;
   /** Milliseconds from when a shard can be computed to its answer, the median of late; 0 while unknown. */
   readonly typicalMs: number;
+  /** What of that is not computation. */
+  readonly transferMs: number;
 }
 
 export interface DecideOptions extends FailureOptions {
@@ -62,8 +66,12 @@ export interface DecideOptions extends FailureOptions {
   readonly suspectFactor: number;
   /** The same where every other worker holds it already: it can help only if the task was lost on the way. */
   readonly aloneMs: number;
-  /** What is held by a worker that was not heard from for this long is handed out again, however long it takes. */
+  /**
+   * What is held by a worker that was not heard from for this long is handed out again, however long it takes: and for so many times what
+   * transfers take, since heartbeats share the network with them.
+   */
   readonly silentMs: number;
+  readonly silentFactor: number;
 }
 
 export const defaultDecideOptions: DecideOptions = {
@@ -75,6 +83,7 @@ export const defaultDecideOptions: DecideOptions = {
   suspectFactor: 3,
   aloneMs: 30_000,
   silentMs: 3_000,
+  silentFactor: 2,
   failedWorkers: 3,
   failedAttempts: 6,
   notFiniteAttempts: 2,
@@ -153,12 +162,16 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       const since = Math.max(shard.issuedAt, state.startedAt, state.progressAt, state.leftAt);
       return since + patience(wait, shard.attempts);
     }
-    // Nobody knows yet how long a shard takes: while a round goes on, it is not late.
-    const isKnown = state.typicalMs > 0;
+    const isAlone = able <= new Set(shard.holders.map(({ worker }) => worker)).size;
+    // While nobody knows how long a shard takes, or where nobody else could compute it, one of which more is done all the time is not late.
+    const isPatient = state.typicalMs === 0 || isAlone;
     const claimed = Math.max(
-      ...shard.holders.map(({ claimedAt, progressAt }) => (isKnown ? claimedAt : (progressAt ?? claimedAt))),
+      ...shard.holders.map(({ claimedAt, progressAt }) =>
+        isPatient ? (progressAt ?? claimedAt) : claimedAt,
+      ),
     );
-    const from = Math.max(claimed, state.startedAt, shard.issuedAt);
+    const received = isPatient ? shard.receivedAt : Number.NEGATIVE_INFINITY;
+    const from = Math.max(claimed, state.startedAt, shard.issuedAt, received);
     // The first computation compiles: before anything is known, it gets more time.
     const isSuspect = shard.holders.every(({ worker }) => state.suspects.has(worker));
     const [least, factor] = isSuspect
@@ -166,11 +179,11 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       : [options.lateMs, options.lateFactor];
     const late =
       state.typicalMs === 0 ? options.lateFactor * options.lateMs : Math.max(least, factor * state.typicalMs);
-    const isAlone = able <= new Set(shard.holders.map(({ worker }) => worker)).size;
     if (isAlone) return from + patience(Math.max(options.aloneMs, late), shard.attempts);
     const heard = shard.holders.map(({ worker }) => state.heardAt.get(worker) ?? state.startedAt);
     // An attempt that was handed out after the silence began is somebody else's chance: it gets its time.
-    const silence = Math.max(...heard, state.startedAt, shard.issuedAt) + options.silentMs;
+    const silentMs = Math.max(options.silentMs, options.silentFactor * state.transferMs);
+    const silence = Math.max(...heard, state.startedAt, shard.issuedAt) + silentMs;
     return Math.min(from + patience(late, shard.attempts), Math.max(silence, from));
   };
   const due = open.filter((shard) => deadlineOf(shard) <= now);

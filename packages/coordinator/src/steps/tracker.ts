@@ -9,7 +9,13 @@ interface MutableShard extends ShardState {
   holders: Holder[];
   lost: boolean;
   failures: Failure[];
+  /** Of its gradient, in gradients: more than one where several attempts send theirs. */
+  received: number;
+  receivedAt: number;
 }
+
+/** So many pieces of a gradient show that it is on its way; each tells, and no more do. */
+const PIECES = 64;
 
 export class Tracker {
   readonly #steps = new Map<number, MutableShard[]>();
@@ -24,6 +30,8 @@ export class Tracker {
       holders: [],
       lost: false,
       failures: [],
+      received: 0,
+      receivedAt: Number.NEGATIVE_INFINITY,
     });
     this.#steps.set(step, Array.from({ length: shards }, fresh));
   }
@@ -111,6 +119,17 @@ export class Tracker {
     if (!state || !holder || steps <= (holder.localSteps ?? 0)) return false;
     const further = { ...holder, localSteps: steps, progressAt: now };
     state.holders = state.holders.map((one) => (one === holder ? further : one));
+    return true;
+  }
+
+  /** Part of a shard's gradient has come. @param part of all of it @returns whether that is another 64th */
+  received(step: number, shard: number, part: number, now: number): boolean {
+    const state = this.#shard(step, shard);
+    if (!state || state.done) return false;
+    const before = Math.floor(PIECES * state.received);
+    state.received += part;
+    if (Math.floor(PIECES * state.received) === before) return false;
+    state.receivedAt = now;
     return true;
   }
 
