@@ -40,6 +40,14 @@ describe('job files', () => {
     expect(() => parseJobFile(own('relu1, input'), 'my.yaml')).not.toThrow();
   });
 
+  it('takes a list of no layers to freeze, as programs make it', () => {
+    const { model } = parseJobFile(
+      'name: a\nmodel: { preset: mnist-mlp }\ntraining: { freeze: [] }\n',
+      'my.yaml',
+    );
+    expect(model.parameters.filter(({ frozen }) => frozen)).toEqual([]);
+  });
+
   it('refuses class weights whose sums leave float32', () => {
     const weighted = (weights: string) =>
       `name: a\nmodel: { preset: mnist-mlp }\nobjective: { type: classification, classWeights: [${weights}] }\n`;

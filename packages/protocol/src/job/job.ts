@@ -84,7 +84,6 @@ const trainingSchema = z.strictObject({
     ),
   freeze: z
     .array(z.string().min(1))
-    .min(1)
     .optional()
     .describe(
       'Layers to exclude from training: names, or prefixes that end before a dash (layer1: all layers of that stage).',
