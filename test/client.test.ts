@@ -54,6 +54,15 @@ it('has types: what is misspelt does not compile, and is refused', async () => {
   });
 });
 
+it('refuses what is no data, which JSON would drop', async () => {
+  const training = { epochs: () => 3 } as unknown as { epochs: number };
+  for (const ask of ['submit', 'check'] as const)
+    await expect(client[ask]({ name: 'x', model: { preset: 'mnist-mlp' }, training })).rejects.toMatchObject({
+      code: 'JOB_INVALID',
+      message: 'training.epochs: it is a function; a job is data',
+    });
+});
+
 it('has types for each layer and preset', () => {
   const job = (model: JobFile['model']): JobFile => ({ name: 'x', model });
   const layer = (...layers: LayerDescription[]) => job({ input: [4], classes: 2, layers });

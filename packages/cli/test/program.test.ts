@@ -5,6 +5,7 @@ import { afterAll, expect, it } from 'vitest';
 import { CleanUp, temporaryDirectory } from '../../../test/support/cluster.ts';
 import { jobOf } from '../src/files/read-job.ts';
 import { readSweep } from '../src/files/read-sweep.ts';
+import { kasane } from './support/kasane.ts';
 
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
@@ -50,7 +51,30 @@ it('a sweep', async () => {
 });
 
 it.each([
-  ['throws', `throw new Error('no luck');`, /my program \d+\.ts: it failed: no luck$/],
+  ['throws', `const x = 1;\nthrow new Error('no\\nluck');`, /my program \d+\.ts:2: it failed: no luck$/],
+  ['throws no error', `throw null;`, /my program \d+\.ts: it failed: it threw null, not an Error$/],
+  [
+    'rejects',
+    `Promise.reject(new Error('no luck'));\nexport default ${job};`,
+    /my program \d+\.ts:1: it failed: no luck$/,
+  ],
+  ['cannot be parsed', `const x = 1;\nexport default { a: ;`, /my program \d+\.ts:2: it failed: /],
+  [
+    'has an enum',
+    `enum A { B }\nexport default ${job};`,
+    /my program \d+\.ts:1: it failed: .* Node removes types/,
+  ],
+  [
+    'ends the process',
+    `process.exit(0);`,
+    /it ended \(exit code 0\) before it exported a job: remove process\.exit$/,
+  ],
+  [
+    'waits for ever',
+    `await new Promise(() => {});`,
+    /it waits at its top level \(`await`\) for something that never comes$/,
+  ],
+  ['extends', `export default { extends: 'xor', name: 'x' };`, /extends: a program writes the whole job/],
   [
     'exports nothing',
     `const x = 1;\n`,
@@ -70,7 +94,7 @@ it.each([
   [
     'exports what is no data',
     `export default { name: 'x', model: 1n };\n`,
-    /its default export is no data: /,
+    /my program \d+\.ts: model: it is a bigint; a job is data$/,
   ],
   [
     'lacks packages',
@@ -82,6 +106,38 @@ it.each([
     code: 'JOB_INVALID',
     message: expect.stringMatching(message),
   });
+});
+
+it.each([
+  ['new Map([["epochs", 3]])', /training: it is a Map; expected keys with values/],
+  ['{ epochs: () => 3 }', /training\.epochs: it is a function; a job is data$/],
+  ['{ learningRate: 0 / 0 }', /training\.learningRate: it is NaN; expected a finite number$/],
+  ['{ epochs: Promise.resolve(3) }', /training\.epochs: it is a Promise; /],
+  ['new Int32Array(2)', /training: it is an Int32Array; expected a list: \[\.\.\.values\]$/],
+  ['(function () { const a = {}; return (a.a = a); })()', /training\.a: it contains itself/],
+])('a job that is no data: training is %s', async (training, message) => {
+  const path = put(`export default { ...${job}, training: ${training} };`);
+  await expect(jobOf(path)).rejects.toMatchObject({
+    code: 'JOB_INVALID',
+    message: expect.stringMatching(message),
+  });
+});
+
+it('what a program does besides is not in the way', async () => {
+  const busy = put(`setInterval(() => {}, 1000);\nprocess.exitCode = 5;\nexport default ${job};\n`);
+  expect((await jobOf(busy)).spec.name).toBe('mine');
+  expect(process.exitCode).not.toBe(5);
+  const later = put(`export default (async () => (${job}))();\n`);
+  expect((await jobOf(later)).spec.name).toBe('mine');
+  const compiled = put(`exports.__esModule = true;\nexports.default = ${job};\n`, 'cjs');
+  expect((await jobOf(compiled)).spec.name).toBe('mine');
+});
+
+it('what a program prints is no part of --json', async () => {
+  const chatty = put(`console.log('good morning');\nexport default ${job};\n`);
+  const { stdout, stderr } = await kasane(['train', chatty, '--dry-run', '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({ name: 'mine' });
+  expect(stderr).toContain('good morning');
 });
 
 it('a file that is not there', async () => {

@@ -20,6 +20,7 @@ import type {
 } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { ModelVersion } from '@kasane/protocol/gen/kasane/v1/models';
 import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { asData } from '@kasane/protocol/internal/job/as-data';
 import { type StateName, stateNames } from '@kasane/protocol/job-state';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import type { Model } from '@kasane/tensor/nn/model';
@@ -51,15 +52,15 @@ export class KasaneClient {
    * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT, UNREACHABLE, NOT_ALLOWED
    */
   async submit(job: JobFile, { priority = 0 }: { readonly priority?: number } = {}): Promise<JobHandle> {
-    return this.job(await this.#calls.submit(JSON.stringify(job), priority));
+    return this.job(await this.#calls.submit(JSON.stringify(asData(job)), priority));
   }
 
   /**
    * Checks a job and its data as `submit` does, without queueing it. Returns what it would do: parameters, samples and steps.
    * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT, UNREACHABLE, NOT_ALLOWED
    */
-  check(job: JobFile): Promise<CheckResponse> {
-    return this.#calls.check(JSON.stringify(job));
+  async check(job: JobFile): Promise<CheckResponse> {
+    return this.#calls.check(JSON.stringify(asData(job)));
   }
 
   /** A handle for an existing job. */
@@ -77,7 +78,7 @@ export class KasaneClient {
     sweep: SweepFile,
     { priority = 0 }: { readonly priority?: number } = {},
   ): Promise<SweepHandle> {
-    return this.sweep(await this.#calls.sweeps.submit(JSON.stringify(sweep), priority));
+    return this.sweep(await this.#calls.sweeps.submit(JSON.stringify(asData(sweep)), priority));
   }
 
   /** A handle for an existing sweep. */

@@ -1,15 +1,22 @@
 /**
- * Jobs that programs write: the file runs here, on its author's machine, in this process, as Node runs any module. What comes out is data,
- * and only that goes further.
+ * Jobs that programs write: the file runs here, on its author's machine, as Node runs any module, in a thread of its own. What comes out is
+ * data, and only that goes further.
  */
-import { basename, extname, resolve } from 'node:path';
+import { basename, extname, relative, resolve } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { isFields } from '@kasane/protocol/internal/job/fields';
-import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
+import { kindOfPath, statRegular } from '@kasane/tensor/internal/node/regular-file';
+import { answerOf, type NoAnswer } from '@kasane/tensor/internal/node/thread-answer';
+import { err } from '../output/say.ts';
+import type { ProgramAnswer } from './program-thread.ts';
 
 /** Whether a file is a program, by its name. */
 export const isProgram = (path: string): boolean => /\.[cm]?[jt]s$/i.test(path);
+
+/** Time after which it is said that a program still runs. */
+const LONG_MS = 10_000;
 
 /**
  * The job that a file exports by default; of a model alone, the job that is named like the file.
@@ -17,59 +24,68 @@ export const isProgram = (path: string): boolean => /\.[cm]?[jt]s$/i.test(path);
  */
 export async function readProgram(path: string): Promise<unknown> {
   if (kindOfPath(path) === 'nothing') throw new KasaneError('NO_INPUT', `${path}: file not found`);
-  const found = await run(path);
-  const value: unknown = found.default;
-  if (!isFields(value)) {
-    const came =
-      value === undefined ? noDefault(Object.keys(found)) : `its default export is ${kindOf(value)}`;
+  try {
+    statRegular(path);
+  } catch (cause) {
+    throw new KasaneError('JOB_INVALID', messageOf(cause), { cause });
+  }
+  const answer = await run(path);
+  if ('refused' in answer) throw refuse(shownPlace(path, answer.line), reasonOf(answer));
+  const { job } = answer;
+  if ('extends' in job)
     throw refuse(
       path,
-      `${came}; export a job: \`export default { name, model: defineModel({ ... }), data }\``,
+      'extends: a program writes the whole job; import what it builds on, or use a job file',
     );
-  }
-  const job = asData(path, value);
   if (!('layers' in job) || 'model' in job) return job;
   return { name: basename(path, extname(path)).replace(/\W+/g, '-'), model: job };
 }
 
-const refuse = (path: string, why: string, cause?: unknown) =>
-  new KasaneError('JOB_INVALID', `${path}: ${why}`, { cause });
+const refuse = (where: string, why: string) => new KasaneError('JOB_INVALID', `${where}: ${why}`);
 
-async function run(path: string): Promise<{ readonly default?: unknown }> {
+/** A line of the file by the path that was given; that of another file from here. */
+function shownPlace(path: string, line: string | undefined): string {
+  if (line === undefined) return path;
+  const [, file = '', number] = /^(.*):(\d+)$/.exec(line) ?? [];
+  return `${file === resolve(path) ? path : relative('', file)}:${number}`;
+}
+
+const reasonOf = ({ refused, lacks }: Extract<ProgramAnswer, { refused: string }>): string =>
+  lacks === undefined
+    ? refused
+    : `it imports ${lacks}, which is not installed there: run \`npm install @kasane/client @kasane/tensor\` in its folder`;
+
+async function run(path: string): Promise<ProgramAnswer> {
+  const file = import.meta.url.endsWith('.ts') ? './program-thread.ts' : './program-thread.js';
+  const thread = new Worker(new URL(file, import.meta.url), {
+    workerData: { url: pathToFileURL(resolve(path)).href },
+    // What the program prints is no result of the command's.
+    stdout: true,
+    stderr: true,
+  });
+  for (const stream of [thread.stdout, thread.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => err.write(text));
+  let exitCode = 0;
+  thread.on('exit', (code) => {
+    exitCode = code;
+  });
+  const slow = setTimeout(
+    () => err.lines(`${path} has been running for ${LONG_MS / 1000} s; stop it with Ctrl-C`),
+    LONG_MS,
+  );
   try {
-    return (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown };
-  } catch (cause) {
-    const message = messageOf(cause);
-    const missing = /Cannot find package '(@kasane\/\w+)'/.exec(message)?.[1];
-    if (missing !== undefined)
-      throw refuse(
-        path,
-        `it imports ${missing}, which is not installed there: run \`npm install @kasane/client @kasane/tensor\` in its folder`,
-        cause,
-      );
-    throw refuse(path, `it failed: ${message}`, cause);
+    const answer = await answerOf<ProgramAnswer>(thread, (why) => refuse(path, whyNone(why, exitCode)));
+    await nextTurn();
+    return answer;
+  } finally {
+    clearTimeout(slow);
+    // It may have timers, servers or loops.
+    await thread.terminate();
   }
 }
 
-const noDefault = (names: readonly string[]): string =>
-  names.length === 0
-    ? 'it exports nothing'
-    : `it exports ${names.slice(0, 5).join(', ')}, but nothing by default`;
-
-const kindOf = (value: unknown): string =>
-  value === null
-    ? 'null'
-    : Array.isArray(value)
-      ? 'a list'
-      : typeof value === 'function'
-        ? 'a function'
-        : `a ${typeof value}`;
-
-/** What of a job travels. */
-function asData(path: string, value: object): Readonly<Record<string, unknown>> {
-  try {
-    return JSON.parse(JSON.stringify(value)) as Readonly<Record<string, unknown>>;
-  } catch (cause) {
-    throw refuse(path, `its default export is no data: ${messageOf(cause)}`, cause);
-  }
+function whyNone(why: NoAnswer, exitCode: number): string {
+  if (why === 'memory')
+    return 'it ran out of memory before it exported a job: look for a loop that has no end';
+  return `it ended (exit code ${exitCode}) before it exported a job: remove process.exit`;
 }
