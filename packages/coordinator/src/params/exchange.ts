@@ -163,8 +163,13 @@ export class Exchange {
    * Sends the parameter server's present version to those of these workers who have not been told of its parts: as changes to those that
    * have been sent the one before, the first time.
    * @param lacking of these, those that do not have it all the same
+   * @param passed of these, those that get it from one another
    */
-  publish(workers: readonly ConnectedWorker[], lacking: readonly ConnectedWorker[] = []): void {
+  publish(
+    workers: readonly ConnectedWorker[],
+    lacking: readonly ConnectedWorker[] = [],
+    passed: readonly ConnectedWorker[] = [],
+  ): void {
     const { version, parameters } = this.#parameters;
     if (this.#version !== version) {
       this.begin(version, []);
@@ -176,7 +181,7 @@ export class Exchange {
       const shares = this.isNear(worker.id);
       if (shares && !this.#told.includes(worker)) {
         worker.publish(this.#id, () => this.#announcement(0, parameters.length));
-      } else if (!shares) {
+      } else if (!shares && !passed.includes(worker)) {
         const hasBefore = before.has(worker.id) && !lacking.includes(worker);
         if (hasBefore) this.#changes ??= this.#encodeChanges();
         this.#sent.add(worker.id);

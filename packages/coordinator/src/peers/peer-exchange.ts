@@ -64,6 +64,8 @@ export class PeerExchange {
   readonly #forget: () => void;
   #layouts = 0;
   #layout: PartLayout | undefined;
+  /** Its owners send the version of its first step to one another. */
+  #passesOn = false;
   readonly #members = new Map<string, ConnectedWorker>();
   readonly #choice: OwnerChoice;
   /** The workers that will own parts from the next step on that the coordinator publishes. */
@@ -113,6 +115,11 @@ export class PeerExchange {
     return this.#members.has(worker);
   }
 
+  /** Whether a worker gets the version of a step from owners although the coordinator publishes it. */
+  isPassedTo(worker: string, step: number): boolean {
+    return this.#passesOn && step === this.#layout?.step && this.#members.has(worker);
+  }
+
   /**
    * Waits until it is known which workers reach one another, at most MEETING_MS: while that is found out, the first versions would be sent
    * over the same links, and all gradients to the coordinator.
@@ -138,8 +145,11 @@ export class PeerExchange {
     return this.#next.length !== this.#members.size || this.#next.some((id) => !this.#members.has(id));
   }
 
-  /** A step begins, with those owners that `look` found. Call before its version is published. */
-  begin(step: number, shards: number, taking: readonly ConnectedWorker[]): void {
+  /**
+   * A step begins, with those owners that `look` found. Call before its version is published.
+   * @param isWhole each owner may have the version, or is sent it whole
+   */
+  begin(step: number, shards: number, taking: readonly ConnectedWorker[], isWhole: boolean): void {
     const owners = this.#next.flatMap((id) => taking.find((worker) => worker.id === id) ?? []);
     const before = [...this.#members.values()];
     if (this.#choice.isWithout(step) || owners.length < 2) {
@@ -153,6 +163,10 @@ export class PeerExchange {
       ...{ number: ++this.#layouts, step, floats, owners: owners.map(({ id }) => id) },
       chunkFloats: chunkFloatsFor(floats, owners.length),
     });
+    // Through shared memory it takes no time, and changes to a version need that one whole.
+    const { job, isNear } = this.#options;
+    const isExact = job.spec.exchange.precision === 'f32';
+    this.#passesOn = !isWhole && isExact && owners.every(({ id }) => !isNear(id));
     this.#members.clear();
     for (const worker of owners) this.#members.set(worker.id, worker);
     const others = before.filter(({ id }) => !this.#members.has(id));
@@ -329,7 +343,17 @@ export class PeerExchange {
     const { id } = this.#options;
     const optimizer = JSON.stringify(this.#update.optimizer);
     const { number = 0, chunkFloats = 0, owners = [] } = layout ?? {};
-    const value = { job: id, layout: number, step, chunkFloats, owners: [...owners], shards, optimizer };
+    const passOn = layout !== undefined && this.#passesOn;
+    const value = {
+      job: id,
+      layout: number,
+      step,
+      chunkFloats,
+      owners: [...owners],
+      shards,
+      optimizer,
+      passOn,
+    };
     for (const worker of workers) worker.send({ $case: 'parts', value });
   }
 

@@ -181,9 +181,11 @@ export class GradientSync {
     const { version } = parameters;
     const workers = taking();
     this.#isPublished = true;
-    if (this.#peers.look(workers)) this.#peers.begin(version, shardsOf(version), workers);
-    this.#exchange.publish(workers, this.#takeLacking());
-    this.#isFromOwners = false;
+    const peers = this.#peers;
+    if (peers.look(workers)) peers.begin(version, shardsOf(version), workers, false);
+    const passed = workers.filter(({ id }) => peers.isPassedTo(id, version));
+    this.#exchange.publish(workers, this.#takeLacking(), passed);
+    this.#isFromOwners = passed.length > 0;
     board.begin(version);
     this.#staging = this.#peers.sendState();
     this.#publishedAt = performance.now();
@@ -292,7 +294,7 @@ export class GradientSync {
     const workers = taking();
     parameters.forget();
     this.#peers.look(workers);
-    this.#peers.begin(version, shardsOf(version), workers);
+    this.#peers.begin(version, shardsOf(version), workers, true);
     if (isCommitted || isDoubtful || this.#isFromOwners) {
       this.#exchange.publish(workers);
       this.#isFromOwners = false;

@@ -84,6 +84,7 @@ export class JobTensors {
   begin(parts: Parts): void {
     this.parts.begin(parts);
     this.parameters.rewind(parts.step);
+    this.parts.takeEarly();
   }
 
   commitParts(commit: CommitParts): void {

@@ -39,6 +39,12 @@ export class PartExchange {
   readonly #options: PartExchangeOptions;
   #layout: PartLayout | undefined;
   #server: PartServer | undefined;
+  /** Owners send the version of the layout's first step to one another. */
+  #passesOn = false;
+  /** Chunks of a layout of which the coordinator has not told yet, and their bytes. */
+  #early: { readonly header: PartParametersHeader; readonly payload: Uint8Array; readonly from: string }[] =
+    [];
+  #earlyBytes = 0;
   /** Called when the layout changes: what was to be sent by it is for nobody. */
   #onChange: () => void = () => {};
   #changed = Promise.resolve();
@@ -65,6 +71,7 @@ export class PartExchange {
     const { layout: number, step, chunkFloats, owners, shards } = parts;
     const layout = new PartLayout({ number, step, chunkFloats, owners, floats: floatsOf(exchanged) });
     this.#layout = layout;
+    this.#passesOn = parts.passOn;
     this.#changed = new Promise((resolve) => {
       this.#onChange = resolve;
     });
@@ -81,6 +88,12 @@ export class PartExchange {
     });
   }
 
+  /** Takes what other owners have sent before the coordinator told of the layout. */
+  takeEarly(): void {
+    this.#earlyBytes = 0;
+    for (const { header, payload, from } of this.#early.splice(0)) this.parameters(header, payload, from);
+  }
+
   commit({ layout, ...commit }: CommitParts): void {
     if (layout === this.#layout?.number) this.#server?.commit(commit);
   }
@@ -92,8 +105,11 @@ export class PartExchange {
       this.#server?.gradient(step, shard, `${from}:${attempt}`, offset, part);
   }
 
-  state({ layout, name, offset }: PartStateHeader, payload: Uint8Array): void {
-    if (layout === this.#layout?.number) this.#server?.state(name, offset, payload);
+  state({ layout: number, name, offset }: PartStateHeader, payload: Uint8Array): void {
+    const layout = this.#layout;
+    if (number !== layout?.number) return;
+    this.#server?.state(name, offset, payload);
+    if (this.#passesOn && name === 'parameters') this.#publish(layout, layout.step, offset, payload);
   }
 
   /** A chunk of a version. @throws KasaneError PROTOCOL when it is not of its owner */
@@ -103,6 +119,17 @@ export class PartExchange {
     from: string,
   ): void {
     const layout = this.#layout;
+    if (number > (layout?.number ?? 0)) {
+      // A version at most, of a layout to come.
+      this.#earlyBytes += payload.length;
+      if (this.#earlyBytes <= 4 * floatsOf(this.#options.exchanged))
+        this.#early.push({
+          header: { kind: 'partParameters', job: this.#options.job, layout: number, version, offset },
+          payload: Uint8Array.from(payload),
+          from,
+        });
+      return;
+    }
     if (number !== layout?.number) return;
     if (layout.ownerOf(Math.floor(offset / layout.chunkFloats)) !== from)
       throw new KasaneError('PROTOCOL', `parameters ${offset} and on, which worker ${from} does not own`);
@@ -146,9 +173,13 @@ export class PartExchange {
   }
 
   #updated(layout: PartLayout, version: number, offset: number, news: Float32Array): void {
-    const { job, worker, links, codec, onChunk } = this.#options;
+    this.#publish(layout, version, offset, this.#options.codec.encode(news, offset));
+  }
+
+  /** Sends a chunk of a version to the other owners. */
+  #publish(layout: PartLayout, version: number, offset: number, payload: Uint8Array): void {
+    const { job, worker, links, onChunk } = this.#options;
     const header = { kind: 'partParameters', job, layout: layout.number, version, offset } as const;
-    const payload = codec.encode(news, offset);
     const frame = encodeFrame(header, payload);
     for (const owner of layout.owners) if (owner !== worker) void links.sendEncoded(owner, frame);
     onChunk(version, offset, payload, layout.chunkFloats);

@@ -1,0 +1,92 @@
+/** What owners of parts send one another when a layout begins: the coordinator has sent each only its own chunks. */
+import { bytesOf, decodeFrame } from '@kasane/protocol/internal/wire/frame';
+import { floatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
+import { buildModel } from '@kasane/tensor/nn/model';
+import { expect, it } from 'vitest';
+import { PartExchange } from '../src/peers/part-exchange.ts';
+
+// Six floats.
+const exchanged = buildModel({ input: [2], classes: 2, layers: [{ type: 'dense', units: 2 }] }).parameters;
+
+/** Worker b of three, whose chunks have two floats; what it has taken of versions, and what it has sent to whom. */
+function exchange() {
+  const taken: number[][] = [];
+  const sent: string[] = [];
+  const one = new PartExchange({
+    ...{ job: 'j', worker: 'b', exchanged, codec: floatCodec(exchanged, 'f32'), rounding: undefined },
+    stream: { sendFrame: async () => {} },
+    links: {
+      send: async () => {},
+      sendEncoded: async (to, frame) => {
+        const { header } = decodeFrame(frame);
+        sent.push(`${header.kind} to ${to}`);
+      },
+    },
+    onChunk: (version, offset, payload) => {
+      taken.push([version, offset, ...new Float32Array(Uint8Array.from(payload).buffer)]);
+    },
+    onFailed: (error) => {
+      throw error;
+    },
+  });
+  const begin = (layout: number, passOn: boolean) => {
+    const optimizer = JSON.stringify({ type: 'sgd' });
+    one.begin({
+      job: 'j',
+      layout,
+      step: 4,
+      chunkFloats: 2,
+      owners: ['a', 'b', 'c'],
+      shards: 1,
+      optimizer,
+      passOn,
+    });
+    one.takeEarly();
+  };
+  const state = (layout: number) =>
+    one.state({ kind: 'partState', job: 'j', layout, name: 'parameters', offset: 2 }, floats(3, 4));
+  const chunk = (layout: number, from: string, offset: number, ...values: number[]) =>
+    one.parameters({ kind: 'partParameters', job: 'j', layout, version: 4, offset }, floats(...values), from);
+  return { begin, state, chunk, taken, sent };
+}
+
+const floats = (...values: number[]) => bytesOf(Float32Array.from(values));
+
+it('passes its chunks of the first version on to the other owners, where it is told to', () => {
+  const { begin, state, taken, sent } = exchange();
+  begin(1, true);
+  state(1);
+  expect(taken).toEqual([[4, 2, 3, 4]]);
+  expect(sent).toEqual(['partParameters to a', 'partParameters to c']);
+});
+
+it('sends nothing where the coordinator sends the version whole', () => {
+  const { begin, state, taken, sent } = exchange();
+  begin(1, false);
+  state(1);
+  expect([taken, sent]).toEqual([[], []]);
+});
+
+it('takes chunks that come before the coordinator has told of the layout, of that layout alone', () => {
+  const { begin, state, chunk, taken } = exchange();
+  chunk(2, 'a', 0, 1, 2);
+  chunk(3, 'c', 4, 7, 7);
+  expect(taken).toEqual([]);
+  begin(2, true);
+  expect(taken).toEqual([[4, 0, 1, 2]]);
+  state(2);
+  chunk(2, 'c', 4, 5, 6);
+  expect(taken.slice(1)).toEqual([
+    [4, 2, 3, 4],
+    [4, 4, 5, 6],
+  ]);
+  // Who is not its owner is at fault.
+  expect(() => chunk(2, 'a', 4, 5, 6)).toThrow('does not own');
+});
+
+it('keeps no more than a version of what comes too early', () => {
+  const { begin, chunk, taken } = exchange();
+  for (let times = 0; times < 100; times++) chunk(2, 'a', 0, 1, 2);
+  begin(2, true);
+  expect(taken).toHaveLength(3);
+});
