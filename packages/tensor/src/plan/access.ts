@@ -20,11 +20,16 @@ export type Access = Place | { readonly constant: number };
 
 /** How the elements of a node are reached, through operations that only move, from a node that is in memory. */
 export function accessOf(node: Node): Access {
-  if (node.op === 'constant') return { constant: attributesOf(constantOp, node).value };
-  const move = Object.hasOwn(moves, node.op) ? moves[node.op as keyof typeof moves] : undefined;
-  if (!move) return { base: node, offset: 0, strides: stridesOf(node.shape) };
-  const inner = accessOf(node.inputs[0]!);
-  return 'constant' in inner ? inner : move(node, inner);
+  const moved: Node[] = [];
+  let base = node;
+  for (; Object.hasOwn(moves, base.op); base = base.inputs[0]!) moved.push(base);
+  if (base.op === 'constant') return { constant: attributesOf(constantOp, base).value };
+  // Thousands of moves may follow one another: more than calls can be nested.
+  return moved.reduceRight<Place>((inner, move) => moves[move.op as keyof typeof moves](move, inner), {
+    base,
+    offset: 0,
+    strides: stridesOf(base.shape),
+  });
 }
 
 /** Of each operation that only moves: where its elements are, when those of its input are at `inner`. */

@@ -123,10 +123,10 @@ class Group {
   /** Whether a step can be cut into so many rows, each of which reads of what is written here nothing but its own. */
   #fits(step: MergedStep, rows: number): boolean {
     const tensors = tensorsOf(step, rows);
-    const written = new Set([...this.#written, ...writesOf(step)]);
+    const writes = writesOf(step);
     return tensors.every(({ base, stride, first, last }) => {
       if (stride === undefined) return false;
-      if (!written.has(base)) return true;
+      if (!this.#written.has(base) && !writes.includes(base)) return true;
       const own = sizeOf(base.shape) / rows;
       return stride === own && first >= 0 && last < own;
     });

@@ -214,8 +214,9 @@ class Loop {
       const known = this.operands.findIndex((own) => samePlace(own, operand));
       return this.#once(input(known >= 0 ? known : this.operands.push(operand) - 1));
     });
+    const rebuilt = new Map<Expression, Expression>();
     for (const { output, expression, into } of results) {
-      this.#results.push({ output, expression: this.#rebuilt(expression, inputs), into });
+      this.#results.push({ output, expression: this.#rebuilt(expression, inputs, rebuilt), into });
     }
   }
 
@@ -238,8 +239,27 @@ class Loop {
     return this.#results.find(({ output, into }) => into.base === output && samePlace(into, operand));
   }
 
-  /** The expression over these inputs, of parts that the loop has already where it can be. */
-  #rebuilt(expression: Expression, inputs: readonly Expression[]): Expression {
+  /**
+   * The expression over these inputs, of parts that the loop has already where it can be.
+   * @param rebuilt what became of parts: one that occurs in several places is looked at once
+   */
+  #rebuilt(
+    expression: Expression,
+    inputs: readonly Expression[],
+    rebuilt: Map<Expression, Expression>,
+  ): Expression {
+    const known = rebuilt.get(expression);
+    if (known) return known;
+    const made = this.#made(expression, inputs, (part) => this.#rebuilt(part, inputs, rebuilt));
+    rebuilt.set(expression, made);
+    return made;
+  }
+
+  #made(
+    expression: Expression,
+    inputs: readonly Expression[],
+    inside: (part: Expression) => Expression,
+  ): Expression {
     switch (expression.kind) {
       case 'input':
         return inputs[expression.index]!;
@@ -247,24 +267,20 @@ class Loop {
       case 'scalar':
         return this.#once(expression);
       case 'unary':
-        return this.#once({ ...expression, a: this.#rebuilt(expression.a, inputs) });
+        return this.#once({ ...expression, a: inside(expression.a) });
       // A body is the operation's own, always the same object.
       case 'wide':
         if (!this.#numbers.has(expression.body)) this.#numbers.set(expression.body, this.#numbers.size);
-        return this.#once({ ...expression, args: expression.args.map((arg) => this.#rebuilt(arg, inputs)) });
+        return this.#once({ ...expression, args: expression.args.map(inside) });
       case 'select':
         return this.#once({
           ...expression,
-          condition: this.#rebuilt(expression.condition, inputs),
-          a: this.#rebuilt(expression.a, inputs),
-          b: this.#rebuilt(expression.b, inputs),
+          condition: inside(expression.condition),
+          a: inside(expression.a),
+          b: inside(expression.b),
         });
       default:
-        return this.#once({
-          ...expression,
-          a: this.#rebuilt(expression.a, inputs),
-          b: this.#rebuilt(expression.b, inputs),
-        });
+        return this.#once({ ...expression, a: inside(expression.a), b: inside(expression.b) });
     }
   }
 

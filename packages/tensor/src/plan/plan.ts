@@ -37,6 +37,8 @@ export interface Plan {
 
 /** Operands of one fused kernel: each takes a register for its address. */
 const MAX_OPERANDS = 8;
+/** Operations of one fused kernel that each take what the one before gives. There may be thousands: more than calls can be nested. */
+const MAX_DEPTH = 128;
 
 /** Orders and fuses what `outputs` need. */
 export function makePlan(outputs: readonly Node[]): Plan {
@@ -58,42 +60,44 @@ class Planner {
   }
 
   plan(): Plan {
-    const outputs = this.#outputs.map((node) => this.#contiguous(node));
+    const outputs = this.#outputs.map(heldBy);
+    for (const node of outputs) this.#materialize(node);
     const steps = [...this.#steps.entries()].sort(([a], [b]) => a.id - b.id).map(([, step]) => step);
     return { steps, outputs };
   }
 
-  /** The node in whose memory `node` lies row-major without gaps; computed there if need be. */
-  #contiguous(node: Node): Node {
-    const access = accessOf(node);
-    const isBase = !('constant' in access) && access.offset === 0 && isContiguous(access.strides, node.shape);
-    const base = isBase ? access.base : node;
-    this.#materialize(base);
-    return base;
+  /** Computes a node into memory, and before it what it reads; each on the way before whatever else it reads. */
+  #materialize(node: Node): void {
+    const waiting = [node];
+    while (waiting.length > 0) {
+      const next = waiting.pop()!;
+      if (this.#inMemory.has(next)) continue;
+      this.#inMemory.add(next);
+      waiting.push(...this.#step(next).toReversed());
+    }
   }
 
-  #materialize(node: Node): void {
-    if (this.#inMemory.has(node)) return;
-    this.#inMemory.add(node);
-    if (node.op === 'input' || node.op === 'parameter') return;
+  /** Makes the step that computes a node. Returns what it reads, in order. */
+  #step(node: Node): readonly Node[] {
+    if (node.op === 'input' || node.op === 'parameter') return [];
     if (Object.hasOwn(kernelOps, node.op) && !Object.hasOwn(viewOps, node.op)) {
-      const inputs = node.inputs.map((input) => this.#contiguous(input));
+      const inputs = node.inputs.map(heldBy);
       this.#steps.set(node, { kind: 'kernel', output: node, inputs });
-      return;
+      return inputs;
     }
     const operands: Operand[] = [];
-    const expression = simplify(this.#expression(node, node, operands));
-    for (const { base } of operands) this.#materialize(base);
+    const expression = simplify(this.#expression(node, node, operands, 0));
     this.#steps.set(node, { kind: 'pointwise', output: node, expression, operands });
+    return operands.map(({ base }) => base);
   }
 
-  /** What `node` is, as an expression over memory, inside the kernel that computes `root`. */
-  #expression(node: Node, root: Node, operands: Operand[]): Expression {
+  /** What `node` is, as an expression over memory, inside the kernel that computes `root`. @param depth operations between the two */
+  #expression(node: Node, root: Node, operands: Operand[], depth: number): Expression {
     const op = pointwiseNamed(node.op);
-    if (op && (node === root || this.#fuses(node, root, operands))) {
+    if (op && (node === root || (depth < MAX_DEPTH && this.#fuses(node, root, operands)))) {
       return substitute(
         op.expression,
-        node.inputs.map((input) => this.#expression(input, root, operands)),
+        node.inputs.map((input) => this.#expression(input, root, operands, depth + 1)),
       );
     }
     const access = accessOf(node);
@@ -119,6 +123,13 @@ class Planner {
       sizeOf(node.shape) === sizeOf(root.shape)
     );
   }
+}
+
+/** The node in whose memory `node` lies row-major without gaps: another one's, or its own. */
+function heldBy(node: Node): Node {
+  const access = accessOf(node);
+  const isBase = !('constant' in access) && access.offset === 0 && isContiguous(access.strides, node.shape);
+  return isBase ? access.base : node;
 }
 
 const sameStrides = (a: readonly number[], b: readonly number[]) =>

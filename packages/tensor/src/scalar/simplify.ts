@@ -9,21 +9,32 @@ import { constant, type Expression, neg } from './expression.ts';
 /** Correctly rounded in IEEE 754, hence the same folded or computed; exp, log and tanh belong to the backend. */
 const EXACT = new Set(['neg', 'abs', 'sqrt', 'floor']);
 
-export function simplify(expression: Expression): Expression {
+export const simplify = (expression: Expression): Expression => simplifyIn(expression, new Map());
+
+/** @param made what parts have become: one that occurs several times is the same wherever it occurs, and is looked at once */
+function simplifyIn(expression: Expression, made: Map<Expression, Expression>): Expression {
+  const known = made.get(expression);
+  if (known) return known;
+  const simpler = shorter(expression, (part) => simplifyIn(part, made));
+  made.set(expression, simpler);
+  return simpler;
+}
+
+function shorter(expression: Expression, inside: (part: Expression) => Expression): Expression {
   switch (expression.kind) {
     case 'constant':
     case 'input':
     case 'scalar':
       return expression;
     case 'unary': {
-      const a = simplify(expression.a);
+      const a = inside(expression.a);
       if (EXACT.has(expression.op) && a.kind === 'constant') return fold({ ...expression, a });
       if (expression.op === 'neg' && a.kind === 'unary' && a.op === 'neg') return a.a;
       if (expression.op === 'abs' && a.kind === 'unary' && a.op === 'neg') return { ...expression, a: a.a };
       return { ...expression, a };
     }
     case 'binary': {
-      const [a, b] = [simplify(expression.a), simplify(expression.b)];
+      const [a, b] = [inside(expression.a), inside(expression.b)];
       if (a.kind === 'constant' && b.kind === 'constant') return fold({ ...expression, a, b });
       if (expression.op === 'mul' && is(a, 1)) return b;
       if ((expression.op === 'mul' || expression.op === 'div') && is(b, 1)) return a;
@@ -32,17 +43,17 @@ export function simplify(expression: Expression): Expression {
       return { ...expression, a, b };
     }
     case 'compare': {
-      const [a, b] = [simplify(expression.a), simplify(expression.b)];
+      const [a, b] = [inside(expression.a), inside(expression.b)];
       return a.kind === 'constant' && b.kind === 'constant'
         ? fold({ ...expression, a, b })
         : { ...expression, a, b };
     }
     // The constants of a body are float64.
     case 'wide':
-      return { ...expression, args: expression.args.map(simplify) };
+      return { ...expression, args: expression.args.map(inside) };
     case 'select': {
-      const [a, b] = [simplify(expression.a), simplify(expression.b)];
-      const condition = simplify(expression.condition);
+      const [a, b] = [inside(expression.a), inside(expression.b)];
+      const condition = inside(expression.condition);
       if (condition.kind === 'constant') return condition.value !== 0 ? a : b;
       return { ...expression, condition, a, b };
     }

@@ -173,7 +173,8 @@ function cutStages(
     return {
       steps: steps.slice(start, end + 1),
       ready: ends.flatMap((at, group) => (at === end ? [group] : [])),
-      needs: Math.max(0, ...needs.slice(start, end + 1)),
+      // More steps than a call takes arguments.
+      needs: needs.slice(start, end + 1).reduce((most, need) => Math.max(most, need), 0),
     };
   });
 }
