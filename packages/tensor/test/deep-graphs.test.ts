@@ -92,3 +92,15 @@ it.each<[string, (x: number) => number]>([
   for (let i = 0; i < 40; i++) value = once(value);
   expect(found / (WIDTH * SAMPLES)).toBeCloseTo(value, 5);
 });
+
+const noise = (count: number): GraphNode[] =>
+  chain(count, (_, index) => ['normal', { shape: ['n', WIDTH], stream: 32 * index }]);
+
+it('refuses more noise than a worker could lay out, in layers and in a loss', () => {
+  const nodes = /a 'normal' counts as 128\); at most 20000 are supported/;
+  expect(() => buildModel(modelOf([...noise(100), ['neg', 2]]))).not.toThrow();
+  expect(() => buildModel(modelOf([...noise(100), ['neg', 2]], 2))).toThrow(nodes);
+  expect(() => buildModel(modelOf([...noise(2_000), ['neg', 2]]))).toThrow(nodes);
+  const inLoss = { ...loss('deep1'), nodes: [['sum', 0, { axes: [1] }] as const, ...noise(2_000)] };
+  expect(() => buildModel({ ...modelOf([['neg', 2]]), loss: inLoss })).toThrow(nodes);
+});

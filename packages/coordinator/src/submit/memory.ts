@@ -76,6 +76,9 @@ export async function checkMemory(
 
 /** Whether it is plain that the job fits, without a plan: the thread that makes one takes longer to start than a small job to begin. */
 const isSmall = ({ model }: Job, { train, evaluate }: Samples): boolean =>
+  // Graphs of a program may repeat, put together and multiply samples, which no count of operations of one sample tells.
+  !model.loss &&
+  model.layers.every(({ own }) => !own) &&
   mostBytes(model, Math.max(...train, ...evaluate)) < WASM_BYTES / 2;
 
 /**

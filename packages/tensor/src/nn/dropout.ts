@@ -25,6 +25,8 @@ export function dropped(
 const BITS = 16;
 /** Streams that `normalNoise` draws from. */
 export const NORMAL_STREAMS = 2 * BITS;
+/** Operations that `normalNoise` is made of, about: four for each bit. */
+export const NORMAL_NODES = 4 * NORMAL_STREAMS;
 
 /**
  * Normally distributed numbers by Box and Muller (1958): sqrt(-2 ln u) cos(2 pi v). The bits of u and v are masks that keep one half, from

@@ -7,6 +7,7 @@ import { sliceAxis } from '../ops/parts.ts';
 import { keyOfSeed } from '../random.ts';
 import { formatShape, type Shape, sameShape, sizeOf } from '../shape.ts';
 import { checkInput, checkUse, findType, nameLayers, sourcesOf, statedOutput } from './check-description.ts';
+import { NORMAL_NODES } from './dropout.ts';
 import { type LayerDescription, layerNamed } from './index.ts';
 import { initialValues } from './initializers.ts';
 import type { ForwardContext, Initializer, LayerType, OptionValue, ParameterPlan } from './layer.ts';
@@ -209,7 +210,7 @@ function checkNodes(layers: readonly LayerDescription[], own: ReadonlyMap<string
   if (nodes > MOST_NODES_OF_MODEL)
     throw new ModelError(
       ['definitions'],
-      `definitions: its layers have ${nodes} nodes in all; at most ${MOST_NODES_OF_MODEL} are supported`,
+      `definitions: its layers have ${nodes} nodes in all (a 'normal' counts as ${NORMAL_NODES}); at most ${MOST_NODES_OF_MODEL} are supported`,
     );
 }
 

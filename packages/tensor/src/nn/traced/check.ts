@@ -139,7 +139,14 @@ export function tryOut(
       const tried = TRIED.map((samples): Tried => {
         const leaves = leavesFor(samples);
         const random = { sampleIds: input('ids', [samples], 'i32'), key: input('key', [4], 'i32') };
-        const into = { samples, inputs, index: 0, random: training ? random : undefined, report: () => {} };
+        const into = {
+          samples,
+          inputs,
+          index: 0,
+          random: training ? random : undefined,
+          report: () => {},
+          isTrial: true,
+        };
         return { samples, values: expand(nodes, leaves, into) };
       });
       const leaves = tried[0]!.values.length - nodes.length;

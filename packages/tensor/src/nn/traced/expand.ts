@@ -5,7 +5,7 @@ import { constant } from '../../ops/leaf.ts';
 import { detach } from '../../ops/movement.ts';
 import { apply, OpError } from '../../ops/op.ts';
 import { formatShape, sameShape } from '../../shape.ts';
-import { dropped, normalNoise } from '../dropout.ts';
+import { dropped, NORMAL_NODES, normalNoise } from '../dropout.ts';
 import { type ForwardContext, LayerError } from '../layer.ts';
 import type { AttributesFor } from './attributes.ts';
 import { MOST_AXES } from './format.ts';
@@ -21,7 +21,12 @@ export interface Expansion extends Pick<ForwardContext, 'index' | 'random' | 're
   readonly samples: number;
   /** Values in front of the parameters. */
   readonly inputs: number;
+  /** True: only shapes and types are of interest, so that noise, which is made of a hundred operations, is one. */
+  readonly isTrial?: boolean;
 }
+
+/** How many operations become of a node, about. */
+export const expansionOf = ({ op }: CheckedNode): number => (op === 'normal' ? NORMAL_NODES : 1);
 
 /** A node of a graph that an operation refuses. */
 export class GraphError extends LayerError {
@@ -70,7 +75,9 @@ function makeValue({ op, inputs, attributes }: CheckedNode, values: readonly Nod
         throw new LayerError(
           `shape is ${formatShape(shape)}; expected no inputs, and the number of samples first`,
         );
-      return into.random ? normalNoise(shape, into.random, into.index, stated.stream!) : constant(0, shape);
+      return into.random && !into.isTrial
+        ? normalNoise(shape, into.random, into.index, stated.stream!)
+        : constant(0, shape);
     }
     case 'phase': {
       const [training, otherwise] = alike(op, given);

@@ -68,8 +68,8 @@ export const MOST_NODES = 10_000;
 export const MOST_INPUTS = 64;
 export const MOST_GRAPH_PARAMETERS = 1_000;
 export const MOST_DEFINITIONS = 1_000;
-/** Over all layers of a model, each as often as it is used. */
-export const MOST_NODES_OF_MODEL = 100_000;
+/** Over all layers of a model, each as often as it is used, as `expansionOf` counts them: a worker lays out a program of them. */
+export const MOST_NODES_OF_MODEL = 20_000;
 export const MOST_AXES = 8;
 /** Numbers of one value, and of all values of a layer, for one sample. */
 export const MOST_FLOATS = 2 ** 28;

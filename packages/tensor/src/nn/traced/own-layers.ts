@@ -5,12 +5,13 @@ import { layerNamed } from '../index.ts';
 import { LayerError, type LayerType } from '../layer.ts';
 import { isName, NAME_FORM } from '../options.ts';
 import { type CheckedGraph, checkLayerGraph, fault } from './check.ts';
-import { expand } from './expand.ts';
+import { expand, expansionOf } from './expand.ts';
 import { type LayerGraph, MOST_DEFINITIONS } from './format.ts';
 import { onnxOfGraph } from './onnx.ts';
 
 /** The type of layers that a graph defines. */
 export interface OwnLayerType extends LayerType {
+  /** As `expansionOf` counts them. */
   readonly nodes: number;
 }
 
@@ -49,7 +50,7 @@ const typeOf = (type: string, graph: CheckedGraph): OwnLayerType => ({
   },
   options: {},
   inputs: { least: graph.inputs.length, most: graph.inputs.length },
-  nodes: graph.nodes.length,
+  nodes: graph.nodes.reduce((sum, node) => sum + expansionOf(node), 0),
   plan: (_, __, { inputs }) => {
     const wrong = graph.inputs.findIndex((shape, i) => !sameShape(shape, inputs[i]!));
     if (wrong >= 0) {

@@ -5,13 +5,14 @@ import type { Node } from '../../graph.ts';
 import { input } from '../../ops/leaf.ts';
 import { sum } from '../../ops/reduce.ts';
 import { formatShape, type Shape, sizeOf } from '../../shape.ts';
+import { NORMAL_NODES } from '../dropout.ts';
 import type { ForwardContext } from '../layer.ts';
 import { suggest } from '../nearest.ts';
 import { isCount, MAX_EXTENT } from '../options.ts';
 import { brief } from './attributes.ts';
 import { checkKeys, checkVersion, fault, nodesOf, placeOfValue, tryOut } from './check.ts';
-import { type CheckedNode, expand } from './expand.ts';
-import { type LossGraph, MOST_AXES, MOST_FLOATS, MOST_INPUTS } from './format.ts';
+import { type CheckedNode, expand, expansionOf } from './expand.ts';
+import { type LossGraph, MOST_AXES, MOST_FLOATS, MOST_INPUTS, MOST_NODES_OF_MODEL } from './format.ts';
 
 /** Layers have indices below 1000: the loss draws from streams of its own. */
 const LOSS_INDEX = 1023;
@@ -49,6 +50,12 @@ export function ownLoss(
   const from = sourcesOf(graph.from, names, shapes.input !== undefined);
   const target = targetOf(graph.target);
   const nodes = nodesOf(graph.nodes, [...PATH, 'nodes'], from.length + 1);
+  const all = nodes.reduce((sum, node) => sum + expansionOf(node), 0);
+  if (all > MOST_NODES_OF_MODEL)
+    throw fault(
+      [...PATH, 'nodes'],
+      `has ${all} nodes (a 'normal' counts as ${NORMAL_NODES}); at most ${MOST_NODES_OF_MODEL} are supported`,
+    );
   const values = from.length + 1 + nodes.length;
   const loss = placeOfValue(graph.loss, [...PATH, 'loss'], values);
   const metric = metricOf(graph.metric, values);
