@@ -5,9 +5,12 @@ import { addAlongTree } from '@kasane/tensor/internal/ops/shard-tree';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { traceProgram } from '@kasane/tensor/training';
+import type { OpenedJob } from '@kasane/worker/internal/job/opened-job';
+import { SlotSessions } from '@kasane/worker/internal/job/slot-sessions';
 import { shardSum } from '@kasane/worker/internal/slots/gradient-sums';
 import {
   Abandoned,
+  GivenUp,
   type GradientUse,
   type RunOptions,
   Slot,
@@ -35,6 +38,25 @@ const inputs: SlotInputs = {
   target: Int32Array.of(0, 1, 2, 1, 0),
   ids: Uint32Array.of(10, 11, 12, 13, 70_000),
   key: Uint32Array.of(...keyOfSeed(1), 2, 0),
+};
+/** Takes minutes, in one stage: products of constants. */
+const endless: ModelDescription = {
+  input: [1],
+  classes: 3,
+  layers: [{ type: 'endless' }, { type: 'dense', units: 3 }] as unknown as ModelDescription['layers'],
+  definitions: {
+    endless: {
+      version: 1,
+      inputs: [[1]],
+      nodes: [
+        ['constant', { value: 0.001, shape: [4096, 4096] }],
+        ...Array.from({ length: 20 }, (_, index) => ['matmul', index + 1, 1] as const),
+        ['sum', 21, { axes: [0, 1], keepDims: true }],
+        ['mul', 0, 22],
+      ],
+      output: 23,
+    },
+  },
 };
 const slots: Slot[] = [];
 const newSlot = () => {
@@ -304,6 +326,41 @@ describe('SlotPool', () => {
     pool.release(a);
     await fourth;
     expect(got).toEqual(['third', 'fourth']);
+    await pool.close();
+  });
+
+  it('replaces a slot that goes on with a job that is over, and not one that computes for another', {
+    timeout: 60_000,
+  }, async () => {
+    const pool = new SlotPool(1, pino({ level: 'silent' }));
+    const first = (await pool.acquire()) as Slot;
+    const request = { mode: 'train', samples } as const;
+    const closed = new AbortController();
+    const other = await first.open(description, [request], 'exact', {}, closed.signal);
+    const long = await first.open(endless, [request], 'exact', {}, closed.signal);
+    const running = first.run(long, request, { ...inputs, x: new Float32Array(samples) }, () => {});
+    closed.abort();
+    await expect(running).rejects.toThrow(GivenUp);
+    await expect(first.run(other, request, inputs, () => {})).rejects.toThrow(GivenUp);
+    pool.release(first);
+    const second = (await pool.acquire()) as Slot;
+    expect(second).not.toBe(first);
+    // What is over while another job computes does not end that.
+    const left = new AbortController();
+    await second.open(description, [request], 'exact', {}, left.signal);
+    const session = await second.open(description, [request], 'exact');
+    left.abort();
+    second.parameters(session).set(weights);
+    await second.run(session, request, inputs, () => {});
+    await pool.close();
+  });
+
+  it('nobody is lent a slot for a job that is over', async () => {
+    const pool = new SlotPool(1, pino({ level: 'silent' }));
+    const job = { model, requests: [{ mode: 'train', samples }], math: 'exact' } as unknown as OpenedJob;
+    const sessions = new SlotSessions({ job, onOpened: () => {}, onUnable: () => {} });
+    sessions.close();
+    await expect(sessions.of(await pool.acquire())).rejects.toThrow(Abandoned);
     await pool.close();
   });
 });

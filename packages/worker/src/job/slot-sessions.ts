@@ -1,7 +1,7 @@
 /** A job on the slots of a worker: a session each, opened when it is first needed. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { ComputeSession, ComputeSlot } from '../slots/compute-slots.ts';
-import { Unable } from '../slots/slot.ts';
+import { Abandoned, Unable } from '../slots/slot.ts';
 import type { OpenedJob } from './opened-job.ts';
 import type { ParameterStore } from './parameters.ts';
 
@@ -15,21 +15,24 @@ export interface SlotSessionsOptions {
 export class SlotSessions {
   readonly #options: SlotSessionsOptions;
   readonly #sessions = new Map<ComputeSlot, Promise<ComputeSession>>();
-  #closed = false;
+  readonly #closed = new AbortController();
 
   constructor(options: SlotSessionsOptions) {
     this.#options = options;
   }
 
-  /** @throws Unable when the slot cannot compute the job */
+  /** @throws Unable when the slot cannot compute the job; Abandoned when the job is over here */
   of(slot: ComputeSlot): Promise<ComputeSession> {
+    // Whoever waited for a slot may get one that has come since, and would begin anew.
+    if (this.#closed.signal.aborted) return Promise.reject(new Abandoned());
     const known = this.#sessions.get(slot);
     if (known) return known;
     const { job, onOpened, onUnable } = this.#options;
     const opening = slot.ready
       .then(() => {
         const { model, requests, math, local, rounding } = job;
-        return slot.open(model.description, requests, math, { local: local?.optimizer, rounding });
+        const how = { local: local?.optimizer, rounding };
+        return slot.open(model.description, requests, math, how, this.#closed.signal);
       })
       .then((session) => {
         onOpened(slot, session);
@@ -37,13 +40,13 @@ export class SlotSessions {
       });
     this.#sessions.set(slot, opening);
     opening.catch((error: unknown) => {
-      if (error instanceof Unable && !this.#closed) onUnable(messageOf(error));
+      if (error instanceof Unable && !this.#closed.signal.aborted) onUnable(messageOf(error));
     });
     return opening;
   }
 
   close(): void {
-    this.#closed = true;
+    this.#closed.abort();
     for (const [slot, session] of this.#sessions) {
       session
         .then((opened) => {

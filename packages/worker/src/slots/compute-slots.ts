@@ -28,12 +28,16 @@ export interface ComputeSlot {
   readonly ready: Promise<void>;
   /** What computes, for people. Known once `ready`. */
   readonly kernel: string;
-  /** Prepares a job's programs. Rejects with `Unable` (slot.ts) when they do not fit. */
+  /**
+   * Prepares a job's programs. Rejects with `Unable` (slot.ts) when they do not fit.
+   * @param closed aborted when the job is over here: a slot that goes on preparing or computing it for long is replaced
+   */
   open(
     model: ModelDescription,
     requests: readonly ProgramRequest[],
     math: MathMode,
     how?: SessionOptions,
+    closed?: AbortSignal,
   ): Promise<ComputeSession>;
   close(session: ComputeSession): void;
   /**

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Trace } from '../observe/trace.ts';
 import type { ComputeSlots } from './compute-slots.ts';
 import type { Compute } from './gpu.ts';
-import { Slot } from './slot.ts';
+import { GivenUp, Slot } from './slot.ts';
 
 export class SlotPool implements ComputeSlots {
   readonly size: number;
@@ -57,7 +57,8 @@ export class SlotPool implements ComputeSlots {
     const slot: Slot = new Slot(
       (error) => {
         if (this.#closed) return;
-        this.#log.error(`replacing a compute thread that died: ${messageOf(error)}`);
+        if (error instanceof GivenUp) this.#log.info(`replacing a compute thread: ${error.message}`);
+        else this.#log.error(`replacing a compute thread that died: ${messageOf(error)}`);
         this.#slots.delete(slot);
         const idle = this.#idle.indexOf(slot);
         if (idle >= 0) this.#idle.splice(idle, 1);

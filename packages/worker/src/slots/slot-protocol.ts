@@ -89,6 +89,8 @@ export type SlotResponse =
       readonly warning?: string;
     }
   | { readonly kind: 'refused'; readonly session: number; readonly message: string }
+  /** The thread begins to compile: until it has answered it does nothing else. */
+  | { readonly kind: 'opening'; readonly session: number }
   /** In a profile: what a run computed, and when. */
   | { readonly kind: 'computed'; readonly kernels: readonly KernelSpan[] }
   /** The run under way threw. */

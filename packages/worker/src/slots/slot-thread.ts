@@ -103,6 +103,7 @@ async function open(
   math: MathMode,
   { local, rounding }: SessionOptions,
 ): Promise<void> {
+  say({ kind: 'opening', session });
   try {
     const model = buildModel(description);
     const { backend, warning } = backends.choose(math);

@@ -3,7 +3,7 @@
  * and reads gradients from without a message.
  */
 import { once } from 'node:events';
-import { setTimeout } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { MathMode } from '@kasane/tensor/backends/backend';
 import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/layout';
@@ -51,6 +51,9 @@ import {
 
 /** How long a thread with a device may take to end. */
 const GPU_EXIT_MS = 2000;
+
+/** How long a thread may go on with what nobody needs any more: a stage is computed to its end, and so is a compilation. */
+const OVER_MS = 3000;
 
 export interface SlotInputs {
   readonly x: Float32Array;
@@ -111,6 +114,13 @@ export interface Arrival {
 /** The thread cannot prepare a job's programs: trying again would not help. */
 export class Unable extends Error {}
 
+/** The thread was ended, since it went on with a job that is over. */
+export class GivenUp extends Error {
+  constructor() {
+    super('it was still at work for a job that is over');
+  }
+}
+
 /** A run that nobody needs any more ended early. */
 export class Abandoned extends Error {
   constructor() {
@@ -142,6 +152,8 @@ export class Slot implements ComputeSlot {
     { resolve: (session: SlotSession) => void; reject: (error: Error) => void }
   >();
   #nextSession = 0;
+  /** What the thread compiles now. */
+  #compiling: number | undefined;
   #running: { readonly session: SlotSession; readonly version: number | undefined } | undefined;
   #threw = '';
   #died: (error: Error) => void = () => {};
@@ -182,6 +194,7 @@ export class Slot implements ComputeSlot {
           resolve();
         } else if (message.kind === 'computed') onComputed(message.kernels);
         else if (message.kind === 'threw') this.#threw = message.message;
+        else if (message.kind === 'opening') this.#compiling = message.session;
         else {
           if (message.kind === 'opened' && message.warning) onWarning(message.warning);
           this.#answer(message);
@@ -221,9 +234,11 @@ export class Slot implements ComputeSlot {
     requests: readonly ProgramRequest[],
     math: MathMode,
     how: SessionOptions = {},
+    closed?: AbortSignal,
   ): Promise<SlotSession> {
     if (this.#dead) return Promise.reject(this.#dead);
     const session = this.#nextSession++;
+    closed?.addEventListener('abort', () => this.#giveUpSoon(session), { once: true });
     return new Promise((resolve, reject) => {
       this.#opening.set(session, { resolve, reject });
       this.#send({ kind: 'open', session, model, requests, math, how });
@@ -335,6 +350,21 @@ export class Slot implements ComputeSlot {
     Atomics.notify(this.#words, ARRIVED);
   }
 
+  /** Ends the thread where it goes on with a session whose job is over, and nothing else. One with a device may hang when it is ended. */
+  #giveUpSoon(session: number): void {
+    if (!this.#kernel.startsWith('wasm')) return;
+    const isLeft = () => this.#opening.has(session) || this.#running?.session.id === session;
+    const look = (): void => {
+      if (this.#dead || !isLeft()) return;
+      const atWork = this.#compiling ?? this.#running?.session.id;
+      if (atWork === session) {
+        this.#died(new GivenUp());
+        void this.#thread.terminate();
+      } else setTimeout(look, OVER_MS).unref();
+    };
+    setTimeout(look, OVER_MS).unref();
+  }
+
   /** The session's parameters, for writing between runs. */
   parameters(session: SlotSession): Float32Array {
     return this.#view(session, session.layout.parameters);
@@ -363,7 +393,7 @@ export class Slot implements ComputeSlot {
       // It has a device to give back first.
       const ended = once(this.#thread, 'exit');
       this.#send({ kind: 'exit' });
-      await Promise.race([ended, setTimeout(GPU_EXIT_MS, undefined, { ref: false })]);
+      await Promise.race([ended, sleep(GPU_EXIT_MS, undefined, { ref: false })]);
     }
     await Promise.all([this.#thread.terminate(), this.#team?.end()]);
   }
@@ -391,9 +421,10 @@ export class Slot implements ComputeSlot {
     return new Float32Array(memory, offset, length);
   }
 
-  #answer(message: Extract<SlotResponse, { session: number }>): void {
+  #answer(message: Extract<SlotResponse, { kind: 'opened' | 'refused' }>): void {
     const opening = this.#opening.get(message.session);
     this.#opening.delete(message.session);
+    this.#compiling = undefined;
     if (message.kind === 'refused') opening?.reject(new Unable(message.message));
     else
       opening?.resolve({
