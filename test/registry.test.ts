@@ -113,6 +113,21 @@ it('refuses a second registration, and names that mean something else', async ()
   await client.model('digits:2').delete();
 });
 
+it('refuses more aliases than a version may have, however they come', async () => {
+  const aliases = Array.from({ length: 17 }, (_, index) => `a${index}`);
+  await expect(first.register('full:1', { aliases })).rejects.toMatchObject({
+    code: 'LIMIT',
+    message: 'aliases: 17 of them; a version has at most 16',
+  });
+  await first.register('full:1', { aliases: aliases.slice(1) });
+  const model = client.model('full:1');
+  await expect(model.setAlias('a0')).rejects.toMatchObject({ code: 'LIMIT' });
+  // It has this one already.
+  expect(await model.setAlias('a1')).toBe('1');
+  for (const alias of aliases.slice(1)) await client.model(`full:${alias}`).removeAlias();
+  await model.delete();
+});
+
 it('jobs start from a name as it is when they are submitted', async () => {
   const next = await client.submit({ ...file, name: 'next', init: 'digits:production' });
   await next.result();

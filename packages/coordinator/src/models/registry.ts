@@ -66,6 +66,11 @@ export class Registry {
     checkModelPart('name', name);
     checkModelPart('version', version);
     for (const alias of aliases) checkModelPart('alias', alias);
+    if (new Set(aliases).size > MODEL_ALIASES)
+      throw new KasaneError(
+        'LIMIT',
+        `aliases: ${aliases.length} of them; a version has at most ${MODEL_ALIASES}`,
+      );
     if (description.length > MODEL_TEXT)
       throw new KasaneError(
         'LIMIT',
@@ -156,7 +161,7 @@ export class Registry {
       const found = store.models.require(model);
       const { name, version, aliases } = found;
       this.#requireNoVersion(name, alias, undefined);
-      if (aliases.length >= MODEL_ALIASES)
+      if (aliases.length >= MODEL_ALIASES && !aliases.includes(alias))
         throw new KasaneError('LIMIT', `${nameOf(found)} has ${MODEL_ALIASES} aliases, which is the limit`);
       const before = store.models.versionOfAlias(name, alias) ?? '';
       await written({ writing: 'alias' }, () => store.models.setAlias(name, alias, version));
