@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { type JobHandle, KasaneClient } from '@kasane/client/client';
 import type { JobFile } from '@kasane/client/job-file';
 import { JobStore } from '@kasane/coordinator/internal/store/store';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { JobChecks } from '@kasane/coordinator/internal/submit/job-checks';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { runCommand } from './support/commands.ts';
 
@@ -126,6 +127,30 @@ it('refuses more aliases than a version may have, however they come', async () =
   expect(await model.setAlias('a1')).toBe('1');
   for (const alias of aliases.slice(1)) await client.model(`full:${alias}`).removeAlias();
   await model.delete();
+});
+
+it('a version, or a job, from which one is just being submitted cannot be deleted', async () => {
+  const ends = async (init: string, remove: () => Promise<unknown>) => {
+    const { check: real } = JobChecks.prototype;
+    const check = vi.spyOn(JobChecks.prototype, 'check');
+    const during: unknown[] = [];
+    // When everything has been looked at, and nothing is recorded yet.
+    check.mockImplementationOnce(async function (this: JobChecks, ...of) {
+      check.mockRestore();
+      const checked = await real.apply(this, of);
+      during.push(await remove().catch((error: unknown) => error));
+      return checked;
+    });
+    const job = await client.submit({ ...file, init });
+    expect(during).toEqual([expect.objectContaining({ code: 'JOB_STATE' })]);
+    await job.result();
+  };
+  await first.register('leaving:1');
+  await ends('leaving:1', () => client.model('leaving:1').delete());
+  await client.model('leaving:1').delete();
+  const other = await trained({ training: { ...file.training, seed: 7 } });
+  await ends((await other.get()).model, () => other.delete());
+  await other.delete();
 });
 
 it('jobs start from a name as it is when they are submitted', async () => {

@@ -12,12 +12,13 @@ import type { JobRecord } from '../store/job-record.ts';
 import type { JobStore } from '../store/store.ts';
 import { written } from './patience.ts';
 import type { Runs } from './runs.ts';
-import { startsOf } from './starts.ts';
+import { type Start, type Submissions, startsOf } from './starts.ts';
 
 export interface DeletionOptions {
   readonly store: JobStore;
   readonly events: EventRecord;
   readonly redis: Redis;
+  readonly submissions: Pick<Submissions, 'starts'>;
   readonly stateDirectory: string;
   readonly log: Logger;
 }
@@ -29,16 +30,19 @@ export interface DeletionOptions {
 export async function deleteJob(
   record: JobRecord,
   runs: Pick<Runs, 'settled'>,
-  { store, events, redis, stateDirectory, log }: DeletionOptions,
+  { store, events, redis, submissions, stateDirectory, log }: DeletionOptions,
 ): Promise<number> {
   const { id } = record;
   requireEnded(record);
-  await requireUnused(id, store, stateDirectory);
+  const check = () => requireUnused(id, startsOf(store, submissions), stateDirectory);
+  await check();
   // Its run may still be closing its queues.
   await runs.settled(id);
   try {
     await written({ writing: 'deletion' }, async () => {
       await markDeleted(store.place, stateDirectory, id);
+      // Somebody may have begun to start from it meanwhile.
+      await check();
       events.forget(id);
       await store.delete(id);
     });
@@ -71,9 +75,9 @@ function requireEnded({ id, state }: JobRecord): void {
 }
 
 /** What has yet to read its weights would fail. @throws KasaneError JOB_STATE */
-async function requireUnused(id: string, store: JobStore, stateDirectory: string): Promise<void> {
+async function requireUnused(id: string, starts: readonly Start[], stateDirectory: string): Promise<void> {
   const folder = (await placeOf(join(stateDirectory, JOBS, id))) + sep;
-  for (const { user, init } of startsOf(store)) {
+  for (const { user, init } of starts) {
     if (!(await placeOf(init)).startsWith(folder)) continue;
     const right = 'delete it when that has ended';
     throw new KasaneError('JOB_STATE', `${user} starts from the weights of job ${id} (\`init\`); ${right}`);

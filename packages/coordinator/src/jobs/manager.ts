@@ -47,6 +47,7 @@ import { metricsMessages } from './metrics-messages.ts';
 import { stopped, written } from './patience.ts';
 import { checkPriority } from './priority.ts';
 import { Runs, type RunsOptions } from './runs.ts';
+import { Submissions } from './starts.ts';
 import { JobViews } from './views.ts';
 import { Waits } from './waits.ts';
 import { endEvent, wholeRecord } from './whole-record.ts';
@@ -65,6 +66,7 @@ export class JobManager {
   readonly #inspection: Inspection;
   /** What is submitted to it. */
   readonly files = new SubmittedFiles();
+  readonly submissions = new Submissions();
   readonly #checks: JobChecks;
   readonly #waits: Waits;
   /** Data of its jobs. */
@@ -118,7 +120,8 @@ export class JobManager {
     this.#checkRoom();
     const job = await this.#job(file, asker);
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
-    return { job: id, notes: [...(await this.#queue(id, job, priority, asker, { source }))] };
+    const queue = () => this.#queue(id, job, priority, asker, { source });
+    return { job: id, notes: [...(await this.submissions.during(`job ${id}`, [job.spec.init], queue))] };
   }
 
   /**
@@ -282,7 +285,10 @@ export class JobManager {
    * @throws KasaneError JOB_NOT_FOUND, JOB_STATE, STATE_UNUSABLE, STATE_IN_USE
    */
   async delete(id: string): Promise<number> {
-    const bytes = await deleteJob(this.#record(id), this.runs, this.#options);
+    const bytes = await deleteJob(this.#record(id), this.runs, {
+      ...this.#options,
+      submissions: this.submissions,
+    });
     this.#changes.emit(id);
     return bytes;
   }

@@ -12,8 +12,31 @@ export interface Start {
   readonly init: string;
 }
 
-/** Every `init` of jobs that have not ended, and what trials of sweeps may start from; jobs first. */
-export function startsOf(store: Pick<JobStore, 'open' | 'sweeps'>): Start[] {
+/** What jobs and sweeps start from that are being checked, and are in no record yet. */
+export class Submissions {
+  readonly #starts = new Set<Start>();
+
+  get starts(): readonly Start[] {
+    return [...this.#starts];
+  }
+
+  /** What a job or sweep starts from stays until it is recorded or refused. */
+  async during<T>(user: string, inits: readonly unknown[], submit: () => Promise<T>): Promise<T> {
+    const starts = inits.flatMap((init) => (typeof init === 'string' ? [{ user, init }] : []));
+    for (const start of starts) this.#starts.add(start);
+    try {
+      return await submit();
+    } finally {
+      for (const start of starts) this.#starts.delete(start);
+    }
+  }
+}
+
+/** Every `init` of jobs that have not ended, and what trials of sweeps may start from; jobs first, what is being submitted last. */
+export function startsOf(
+  store: Pick<JobStore, 'open' | 'sweeps'>,
+  submissions: Pick<Submissions, 'starts'>,
+): Start[] {
   const { JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED } = JobState;
   const jobs = store
     .open([JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED])
@@ -21,12 +44,14 @@ export function startsOf(store: Pick<JobStore, 'open' | 'sweeps'>): Start[] {
   const sweeps = store.sweeps
     .inState(SweepState.SWEEP_STATE_RUNNING)
     .map(({ id, spec }) => ({ user: `sweep ${id}`, inits: initsOf(JSON.parse(spec) as Sweep) }));
-  return [...jobs, ...sweeps].flatMap(({ user, inits }) =>
+  const recorded = [...jobs, ...sweeps].flatMap(({ user, inits }) =>
     inits.flatMap((init) => (typeof init === 'string' ? [{ user, init }] : [])),
   );
+  return [...recorded, ...submissions.starts];
 }
 
-function initsOf({ base, search }: Sweep): readonly unknown[] {
+/** What trials of a sweep may start from. */
+export function initsOf({ base, search }: Sweep): readonly unknown[] {
   const { init } = base as { readonly init?: unknown };
   const chosen = search.parameters.init as { readonly choices?: readonly unknown[] } | undefined;
   return [init, ...(chosen?.choices ?? [])];

@@ -40,7 +40,7 @@ const PARENT_JOBS = 4;
 
 export interface RegistryOptions {
   readonly store: JobStore;
-  readonly manager: Pick<JobManager, 'get' | 'confusion' | 'touched'>;
+  readonly manager: Pick<JobManager, 'get' | 'confusion' | 'touched' | 'submissions'>;
   readonly events: Pick<EventRecord, 'add'>;
   readonly stateDirectory: string;
   readonly log: Logger;
@@ -202,7 +202,11 @@ export class Registry {
           `'${model}' is an alias of ${full}; name the version that is to be deleted`,
         );
       this.#requireUnused(found);
-      await this.#changing(digest, 'deletion', () => store.models.delete(found));
+      await this.#changing(digest, 'deletion', () => {
+        // Somebody may have begun to start from it meanwhile.
+        this.#requireUnused(found);
+        return store.models.delete(found);
+      });
       log.info(`model ${full} deleted`);
       manager.touched(job);
       return store.models.has(digest) ? 0 : bytes;
@@ -270,7 +274,8 @@ export class Registry {
       throw refuse(
         `${full} is in use as ${model.name}:${alias}; let the alias point to another version (\`kasane model alias ${model.name}:VERSION ${alias}\`) or remove it (\`kasane model alias ${model.name}:${alias} --remove\`)`,
       );
-    const start = startsOf(this.#options.store).find(({ init }) => init === full);
+    const { store, manager } = this.#options;
+    const start = startsOf(store, manager.submissions).find(({ init }) => init === full);
     if (start) throw refuse(`${start.user} starts from ${full} (\`init\`); delete it when that has ended`);
   }
 

@@ -28,6 +28,8 @@ export class ModelStore {
   readonly #write: Write;
   /** Versions of each digest, newest first. Kept, because every list of jobs asks for them. */
   #byDigest: ReadonlyMap<string, readonly string[]> | undefined;
+  /** Versions whose deletion is being written: nothing may refer to them any more. */
+  readonly #leaving = new Set<string>();
 
   /** @param write writes all or nothing, in the order in which it is called */
   constructor(db: DatabaseSync, directory: string, write: Write) {
@@ -85,6 +87,7 @@ export class ModelStore {
 
   /** A version of a name; undefined where there is none. */
   version(name: string, version: string): ModelVersion | undefined {
+    if (this.#leaving.has(nameOf({ name, version }))) return undefined;
     const row = this.#db.prepare('SELECT * FROM models WHERE name = ? AND version = ?').get(name, version);
     return row && this.#versionOfRow(row);
   }
@@ -156,11 +159,17 @@ export class ModelStore {
     return this.#write({ sql: 'DELETE FROM aliases WHERE name = ? AND alias = ?', values: [name, alias] });
   }
 
-  delete({ name, version }: Pick<ModelVersion, 'name' | 'version'>): Promise<void> {
-    return this.#write({
-      sql: 'DELETE FROM models WHERE name = ? AND version = ?',
-      values: [name, version],
-    });
+  async delete({ name, version }: Pick<ModelVersion, 'name' | 'version'>): Promise<void> {
+    const full = nameOf({ name, version });
+    this.#leaving.add(full);
+    try {
+      await this.#write({
+        sql: 'DELETE FROM models WHERE name = ? AND version = ?',
+        values: [name, version],
+      });
+    } finally {
+      this.#leaving.delete(full);
+    }
   }
 
   #versionOfRow(row: Row): ModelVersion {

@@ -18,6 +18,7 @@ import { JOBS_PAGE, MOST_JOBS_PAGE, RUNNING_SWEEPS } from '@kasane/protocol/limi
 import type { Reason } from '@kasane/protocol/reasons';
 import { written } from '../jobs/patience.ts';
 import { checkPriority } from '../jobs/priority.ts';
+import { initsOf } from '../jobs/starts.ts';
 import { pinnedSweep } from '../models/pinned.ts';
 import { nextAction } from '../search/next-action.ts';
 import { pageSize, placeOfToken, placeToken } from '../store/pages.ts';
@@ -81,8 +82,11 @@ export class Sweeps {
     };
     let notes: readonly string[];
     try {
-      notes = await this.#checkFirst(sweep, asker, id);
-      await written({ writing: 'job', of: id }, () => store.sweeps.add(record));
+      notes = await manager.submissions.during(`sweep ${id}`, initsOf(sweep), async () => {
+        const said = await this.#checkFirst(sweep, asker, id);
+        await written({ writing: 'job', of: id }, () => store.sweeps.add(record));
+        return said;
+      });
     } catch (error) {
       manager.opened.forget(id);
       throw error;
