@@ -1,8 +1,11 @@
 /** Jobs as runs of MLflow: all that is known arrives once, whatever happens to the server, and to the coordinator. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KasaneClient } from '@kasane/client/client';
 import type { JobFile } from '@kasane/client/job-file';
 import { type CoordinatorOptions, startCoordinator } from '@kasane/coordinator/coordinator';
+import { MlflowApi } from '@kasane/coordinator/internal/mlflow/api';
 import { metricsOfEpoch, paramsOf } from '@kasane/coordinator/internal/mlflow/content';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -124,6 +127,35 @@ it('a server that is away, or broken, costs nothing but time', async () => {
     (await job.events()).map(({ code }) => code).filter((code) => code.startsWith('mlflow'));
   // One event for the whole outage, and one for its end.
   await expect.poll(told).toEqual(['mlflow-away', 'mlflow-back']);
+});
+
+it('records no secret that a server repeats, and no more of what it says than a line', async () => {
+  const server = createServer((request, response) => {
+    const { authorization } = request.headers;
+    const { path } = answer;
+    if (path === 'redirect')
+      response.writeHead(302, { location: `http://10.0.0.1/?${authorization}&${'x'.repeat(5_000)}` }).end();
+    else if (path === 'upgrade')
+      request.socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n');
+    else
+      response.writeHead(401).end(JSON.stringify({ error_code: 'X', message: `not you: ${authorization}` }));
+  });
+  const answer = { path: '' };
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanUp.add(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const secrets = [{ token: 'hunter2hunter2' }, { user: 'me', password: 'hunter2hunter2' }];
+  for (const path of ['redirect', 'refuse', 'upgrade'])
+    for (const secret of secrets) {
+      answer.path = path;
+      const api = new MlflowApi({ url, experiment: 'x', ...secret });
+      const { message } = (await api.experiment('x').catch((error: Error) => error as Error)) as Error;
+      expect(message.length).toBeLessThan(500);
+      expect(message).not.toContain('hunter2hunter2');
+      expect(message).not.toContain(Buffer.from('me:hunter2hunter2').toString('base64'));
+      if (path !== 'upgrade') expect(message).toContain('***');
+      api.close();
+    }
 });
 
 it('goes on after a restart, and sends nothing twice', async () => {

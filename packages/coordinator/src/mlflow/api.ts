@@ -87,6 +87,8 @@ export function checkMlflow({ url, experiment, token, user, password }: MlflowOp
 export class MlflowApi {
   readonly #base: URL;
   readonly #authorization: string | undefined;
+  /** What must not be told, whatever the server says. */
+  readonly #secrets: readonly string[];
   /** Not the global agent, which may go through a proxy (NODE_USE_ENV_PROXY): no connection of Kasane does. */
   #agent: PlainAgent | undefined;
   readonly #closed = new AbortController();
@@ -96,6 +98,7 @@ export class MlflowApi {
     this.#base = checkMlflow(options);
     const { token, user, password } = options;
     const basic = user !== undefined && Buffer.from(`${user}:${password}`).toString('base64');
+    this.#secrets = [basic, token, password].flatMap((secret) => secret || []);
     this.#authorization = basic ? `Basic ${basic}` : token ? `Bearer ${token}` : undefined;
   }
 
@@ -189,11 +192,14 @@ export class MlflowApi {
     const url = new URL(`${base}/api/2.0/mlflow/${path}`);
     const { status, text, location } = await this.#request(url, method, body);
     if (status >= 300 && status < 400)
-      throw new MlflowError(`it redirects to ${location ?? 'another address'}: use that address`, true);
+      throw new MlflowError(
+        `it redirects to ${location === undefined ? 'another address' : this.#told(location)}: use that address`,
+        true,
+      );
     const answer = parsed(text);
     if (status === 200 && answer) return answer;
     const { error_code, message } = answer ?? {};
-    const said = typeof message === 'string' ? `: ${message.slice(0, REASON_TEXT)}` : '';
+    const said = typeof message === 'string' ? `: ${this.#told(message)}` : '';
     if (status === 200) throw new MlflowError('its answer is not JSON: it is no MLflow', true);
     const code = typeof error_code === 'string' ? error_code : '';
     // An answer without a code of MLflow's may come from a proxy. What is forbidden now may be allowed later.
@@ -203,6 +209,11 @@ export class MlflowApi {
         ? '; check MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD'
         : '';
     throw new MlflowError(`status ${status}${said}${hint}`, isPassing, code);
+  }
+
+  /** What the server says, as it may be recorded: some repeat what they were sent. */
+  #told(text: string): string {
+    return this.#secrets.reduce((told, secret) => told.replaceAll(secret, '***'), text).slice(0, REASON_TEXT);
   }
 
   async #request(url: URL, method: string, body: string | undefined) {
@@ -241,6 +252,8 @@ export class MlflowApi {
         );
       });
       call.on('error', fail);
+      // Whatever came that was no answer, such as an upgrade, nothing follows it.
+      call.on('close', () => fail(new Error('its answer is not HTTP as it was asked for: it is no MLflow')));
       call.end(body);
     });
   }
