@@ -7,6 +7,7 @@ process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('./node_modules/.cache/
 /** Of the tests of the system those that measure no time and lose no process: they come beside the others. */
 const unhurried = [
   'backup',
+  'beyond-classes',
   'browser',
   'bull-board',
   'containers',

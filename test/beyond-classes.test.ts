@@ -9,6 +9,8 @@ import { packDataset, type Sample } from '@kasane/data/pack-dataset';
 import { openPacked } from '@kasane/data/packed';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { meanAveragePrecision } from '../examples/own-model/average-precision.ts';
+import detector from '../examples/own-model/detector.ts';
 import siamese from '../examples/own-model/siamese.ts';
 import { autoencoder, classifier } from '../examples/own-model/stacked.ts';
 import unet from '../examples/own-model/unet.ts';
@@ -112,4 +114,44 @@ it('layers that learn one after another are the start of a classifier', { timeou
   expect(notes.join('\n')).toMatch(/initialized: code3/);
   expect(notes.join('\n')).not.toMatch(/code1|code2/);
   await learned({ ...short, init, training: { ...short.training, epochs: 3 } });
+});
+
+it('a detector finds digits in boxes, and its script says how well', { timeout: 120_000 }, async () => {
+  const { stdout, path } = await made('canvases');
+  expect(stdout).toContain(
+    `${path}: 4000 canvases for training, 500 for testing, SHA-256 of the index f7fe900319d767bbb0c61c2b52a237abe8c526b553f016b4711756807ca20cc4`,
+  );
+  const few = await fewOf(path, { train: 120, test: 40 });
+  const data = { ...detector.data, path: few };
+  const training = { ...detector.training, epochs: 4, batch: 12 };
+  const { model } = await learned({ ...detector, data, training });
+  const script = join(checkout, 'examples/own-model/detections.ts');
+  const { stdout: said } = await promisify(execFile)(process.execPath, [script, model, few]);
+  expect(said).toMatch(
+    /^mAP at IoU 0\.5 of 64 digits on 40 canvases\ndetector +\d+\.\d\d %\nbright patches +\d\d\.\d\d %\n$/,
+  );
+});
+
+it('average precision counts each thing once, and asks for half of its box', () => {
+  const box = (left: number, width = 10) => ({ left, right: left + width, top: 0, bottom: 10 });
+  const actual = [0, 20, 40].map((left) => ({ picture: 0, kind: 1, box: box(left) }));
+  const found = (lefts: readonly [left: number, width?: number][], kind = 1, picture = 0) =>
+    lefts.map(([left, width], i) => ({ picture, kind, score: -i, box: box(left, width) }));
+  expect(meanAveragePrecision(found([[0], [20], [40]]), actual)).toBe(1);
+  // Found, twice, found: precisions 1, 1/2 and 2/3 at recalls 1/3, 1/3 and 2/3.
+  expect(meanAveragePrecision(found([[0], [1], [20]]), actual)).toBeCloseTo(1 / 3 + 2 / 9, 12);
+  // Overlaps of 5 / 10 and 4.9 / 10.
+  expect(
+    meanAveragePrecision(
+      found([
+        [0, 5],
+        [20, 4.9],
+      ]),
+      actual,
+    ),
+  ).toBeCloseTo(1 / 3, 12);
+  expect(meanAveragePrecision(found([[0]], 2), actual)).toBe(0);
+  expect(meanAveragePrecision(found([[0]], 1, 3), actual)).toBe(0);
+  const both = [...actual, { picture: 1, kind: 2, box: box(0) }];
+  expect(meanAveragePrecision(found([[0]], 2, 1), both)).toBe(0.5);
 });
