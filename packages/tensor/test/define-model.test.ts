@@ -22,6 +22,12 @@ import { disagreement, runOnnx } from './support/onnx.ts';
 
 const zeros = { kind: 'zeros' } as const;
 const ones = { kind: 'ones' } as const;
+const whole = { input: [4], build: (_: unknown, x: Node) => relu(x) };
+const own = defineLayer({ type: 'a', build: (_, [x]) => relu(x!) });
+const loss = {
+  target: { dtype: 'f32', shape: [4] },
+  of: ({ output, target }: Readonly<Record<string, Node>>) => mean(sub(output!, target!), [1]),
+} as const;
 
 /** Outputs of a training step and of an evaluation, bit by bit. */
 async function computed(description: ModelDescription, objective: Objective, samples = 4) {
@@ -461,7 +467,106 @@ describe('defineModel', () => {
     [
       'nothing returned',
       () => defineModel({ input: [4], build: () => undefined as never }),
-      /^build: returned no value/,
+      /^what build returns: is undefined; expected the value of an operation or a layer$/,
+    ],
+    [
+      'a promise returned',
+      () => defineModel({ input: [4], build: (async () => {}) as never }),
+      /^what build returns: is a Promise \(it must not be async\)/,
+    ],
+    [
+      'the sum of a value and a number',
+      () => defineModel({ input: [4], build: (_, x) => `${String(x)}1` as never }),
+      /^what build returns: is \[object Object\]1; expected the value/,
+    ],
+    [
+      'an input that is not there',
+      () =>
+        defineModel({
+          inputs: { left: [2], right: [2] },
+          build: (m, { left, rigth }) => m.layer('concat', {}, left!, rigth!),
+        }),
+      /^layer concat1: input 2: is undefined; expected the value/,
+    ],
+    [
+      'a value of the loss that is not there',
+      () => defineModel({ ...whole, loss: { ...loss, of: ({ ouput }) => mean(ouput!, [1]) } }),
+      /^loss: no value 'ouput'; did you mean 'output' or 'input'\? Available: input, output, target$/,
+    ],
+    [
+      'a misspelt loss',
+      () => defineModel({ ...whole, losss: loss } as never),
+      /^defineModel: no key 'losss'; did you mean 'loss' or 'classes'\?/,
+    ],
+    [
+      'a shape of the output',
+      () => defineModel({ ...whole, output: [4] } as never),
+      /^defineModel: no key 'output'/,
+    ],
+    [
+      'a misspelt metric',
+      () => defineModel({ ...whole, loss: { ...loss, metrics: {} } } as never),
+      /^loss: no key 'metrics'; did you mean 'metric'\?/,
+    ],
+    [
+      'a loss without of',
+      () => defineModel({ ...whole, loss: { target: loss.target } } as never),
+      /^loss\.of: is missing; expected a function$/,
+    ],
+    [
+      'a loss without target',
+      () => defineModel({ ...whole, loss: { of: loss.of } } as never),
+      /^loss\.target: is undefined; expected an object with dtype, shape$/,
+    ],
+    [
+      'no input',
+      () => defineModel({ build: whole.build } as never),
+      /^defineModel: neither input nor inputs is set/,
+    ],
+    [
+      'an input of NaN',
+      () => defineModel({ ...whole, input: [Number.NaN] }),
+      /^input: is \[NaN\]; expected the shape of a sample/,
+    ],
+    ['no build', () => defineModel({ input: [4] } as never), /^defineModel: neither build nor layers is set/],
+    [
+      'build and layers',
+      () => defineModel({ ...whole, layers: [{ type: 'relu' }] } as never),
+      /^defineModel: both build and layers are set/,
+    ],
+    [
+      'two layers of one type',
+      () => defineModel({ input: [4], layers: [{ type: 'a' }], using: [own, own] }),
+      /^using: there are two layers of type 'a'$/,
+    ],
+    [
+      'an unknown layer in a list',
+      () => defineModel({ input: [4], layers: [{ type: 'a' }] }),
+      /^layer a1: no layer type 'a'/,
+    ],
+    [
+      'a layer without build',
+      () => defineLayer({ type: 'a' } as never),
+      /^defineLayer: build of a: is missing; expected a function$/,
+    ],
+    [
+      'a layer without a type',
+      () => defineLayer({ build: own.build } as never),
+      /^defineLayer: type is missing; expected a name$/,
+    ],
+    [
+      'no model',
+      () => defineModel(undefined as never),
+      /^defineModel: is undefined; expected an object with input, /,
+    ],
+    [
+      'an initializer of NaN',
+      () =>
+        defineModel({
+          ...whole,
+          build: (m, x) => mul(x, m.parameter('w', [4], { kind: 'normal', std: Number.NaN })),
+        }),
+      /std: is NaN; expected/,
     ],
     [
       'a layer that does not fit',

@@ -12,6 +12,7 @@ import { type Initializer, LayerError, type ParameterPlan } from './layer.ts';
 import type { ModelDescription } from './model.ts';
 import { buildModel } from './model.ts';
 import { ModelError } from './model-error.ts';
+import { checkDefinition, checkLayerDefinition, namedValues, whatIs } from './traced/check-definition.ts';
 import { describeTraced, type Traced } from './traced/describe.ts';
 import { GRAPH_VERSION, type LossGraph } from './traced/format.ts';
 import { openSamples, TRACED } from './traced/open-samples.ts';
@@ -104,6 +105,7 @@ export class ModelScope {
     const kind = typeof type === 'string' ? type : type.type;
     const plain = given ?? `${kind}${this.#tracer.ordinal(`${this.#name} ${kind}`)}`;
     const name = this.#within(plain);
+    for (const [i, input] of inputs.entries()) checkNode(input, `layer ${name}: input ${i + 1}`);
     if (typeof type !== 'string')
       return this.#run(plain, kind, (scope) => type.build(scope, inputs, stated as never));
     const from = inputs.map((node) => this.#source(node));
@@ -156,7 +158,7 @@ export class ModelScope {
   #run(plain: string, type: string, body: (scope: ModelScope) => Node, first = this.#firstOf(plain)): Node {
     const name = this.#within(plain);
     const found = this.#naming(name, () => body(new ModelScope(this.#tracer, name, first)));
-    checkNode(found, `scope ${name}`);
+    checkNode(found, `scope ${name}: what it returns`);
     this.#tracer.sourceOf(found, name, type);
     return found;
   }
@@ -238,13 +240,14 @@ export interface PartsDefinition extends Common {
 export interface ListDefinition extends Common {
   readonly input: Shape;
   readonly layers: readonly ({ readonly type: string } & Readonly<Record<string, unknown>>)[];
-  readonly using: readonly OwnLayer<never>[];
+  readonly using?: readonly OwnLayer<never>[];
 }
 
 export type ModelDefinition = WholeDefinition | PartsDefinition | ListDefinition;
 
 /** Declares a custom layer; infers the type of its options. */
 export function defineLayer<O extends object>(layer: OwnLayer<O>): OwnLayer<O> {
+  checkLayerDefinition(layer);
   if (layerNamed(layer.type))
     throw new ModelError([], `there is a layer ${layer.type} already; choose another type`);
   return layer;
@@ -258,6 +261,7 @@ export function defineModel(definition: WholeDefinition): ModelDescription;
 export function defineModel(definition: PartsDefinition): ModelDescription;
 export function defineModel(definition: ListDefinition): ModelDescription;
 export function defineModel(definition: ModelDefinition): ModelDescription {
+  checkDefinition(definition);
   const traces = TRACED.map((samples) => trace(definition, samples));
   const { layers } = traces[0]!;
   if (traces.some((other) => other.layers.length !== layers.length))
@@ -292,13 +296,15 @@ function trace(definition: ModelDefinition, samples: number): Traced {
       : 'inputs' in definition
         ? definition.build(m, inputs)
         : definition.build(m, inputs.input!);
+  const isNamed = typeof built === 'object' && built !== null && 'output' in built;
+  if (!isNamed) checkNode(built, 'what build returns');
   const outputs: Values & { readonly output: Node } = isNode(built) ? { output: built } : built;
-  const { output, ...others } = outputs ?? {};
+  const { output, ...others } = outputs;
   for (const [name, node] of Object.entries(others)) {
-    checkNode(node, name);
+    checkNode(node, `${name}, which build returns`);
     tracer.sourceOf(node, name, name);
   }
-  checkNode(output, 'build');
+  checkNode(output, 'output, which build returns');
   const given = tracer.sourceOf(output!, 'output', 'output');
   const described = loss && traceLoss(tracer, m, loss, { ...inputs, ...outputs });
   // The loss may have layers that take the output, too.
@@ -331,7 +337,7 @@ function partsOf(tracer: Tracer, shapes: Readonly<Record<string, Shape>>): Value
 }
 
 /** The output of the last of them. */
-function layersOf(m: ModelScope, { layers, using }: ListDefinition, input: Node): Node {
+function layersOf(m: ModelScope, { layers, using = [] }: ListDefinition, input: Node): Node {
   const made = new Map<string, Node>([['input', input]]);
   let last = input;
   for (const { type, from, ...options } of layers) {
@@ -351,11 +357,11 @@ function layersOf(m: ModelScope, { layers, using }: ListDefinition, input: Node)
 function traceLoss(tracer: Tracer, m: ModelScope, loss: OwnLossDefinition, values: Values): LossGraph {
   const { dtype, shape } = loss.target;
   const target = inputLeaf('target', [tracer.samples, ...shape], dtype);
-  const all = { ...values, target };
+  const all = namedValues({ ...values, target }, 'loss');
   const ofLoss = loss.of(all, m);
   const ofMetric = loss.metric?.of(all, m);
-  checkNode(ofLoss, 'loss');
-  if (loss.metric) checkNode(ofMetric, 'metric');
+  checkNode(ofLoss, 'what loss.of returns');
+  if (loss.metric) checkNode(ofMetric, 'what loss.metric.of returns');
   try {
     const outputs = [ofLoss, ...(ofMetric ? [ofMetric] : [])];
     const { inputs, nodes, once, numberOf } = tracer.encodeLoss(outputs, target, values.output!);
@@ -378,5 +384,6 @@ const isNode = (value: unknown): value is Node =>
   typeof value === 'object' && value !== null && 'op' in value && 'inputs' in value && 'shape' in value;
 
 function checkNode(value: unknown, what: string): asserts value is Node {
-  if (!isNode(value)) throw new ModelError([], `${what}: returned no value of an operation or a layer`);
+  if (isNode(value)) return;
+  throw new ModelError([], `${what}: is ${whatIs(value)}; expected the value of an operation or a layer`);
 }

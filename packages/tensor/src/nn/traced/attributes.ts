@@ -158,7 +158,8 @@ function multipleOf(value: unknown): ((samples: number) => number) | undefined {
 /** A value in a message. */
 export function brief(value: unknown): string {
   if (value === undefined) return 'missing';
-  const text = JSON.stringify(value) ?? String(value);
+  // JSON makes null of NaN.
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }
 
