@@ -41,7 +41,8 @@ describe.each(all)('$name', (target) => {
     for (const bytes of corpus(target.name)) await attempt(target, bytes);
   });
 
-  it(`answers ${runs} inputs`, { timeout: 3_600_000 }, async () => {
+  const count = Math.max(runs, target.least ?? 0);
+  it(`answers ${count} inputs`, { timeout: 3_600_000 }, async () => {
     let failed: Buffer | undefined;
     const property = fc.asyncProperty(inputs(target.valid), async (bytes) => {
       try {
@@ -51,7 +52,7 @@ describe.each(all)('$name', (target) => {
         throw error;
       }
     });
-    const outcome = await fc.check(property, { numRuns: runs, seed });
+    const outcome = await fc.check(property, { numRuns: count, seed });
     if (!outcome.failed) return;
     // The smallest that was found; a test from now on.
     const where = failed && remember(target.name, failed);

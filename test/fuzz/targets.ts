@@ -22,7 +22,10 @@ import { decodeFrame, encodeFrame, type FrameHeader } from '@kasane/protocol/int
 import { Link } from '@kasane/protocol/internal/wire/link';
 import { parseJobFile, parseSweepFile } from '@kasane/protocol/job-file';
 import { sentenceOf } from '@kasane/protocol/reasons';
+import { exportOnnx } from '@kasane/tensor/io/onnx/export';
+import { importOnnx, OnnxImportError } from '@kasane/tensor/io/onnx/import';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '@kasane/tensor/io/safetensors';
+import { buildModel, initializeParameters } from '@kasane/tensor/nn/model';
 import sharp from 'sharp';
 import { smallMnist } from '../support/cluster.ts';
 import { sealed, unsealed } from './sealed.ts';
@@ -38,6 +41,8 @@ export interface Target {
   readonly run: (bytes: Buffer) => unknown;
   /** Bytes that reading one input may leave allocated. */
   readonly most: number;
+  /** Inputs that are tried at least. Default: as many as of all. */
+  readonly least?: number;
 }
 
 const MB = 1 << 20;
@@ -133,6 +138,44 @@ const written = (name: string, bytes: Buffer) => {
   writeFileSync(file(name), bytes);
   return file(name);
 };
+
+/** Small files of images, sequences and texts. */
+async function onnxFiles(): Promise<Buffer[]> {
+  const models = [
+    {
+      input: [6, 6, 2],
+      classes: 3,
+      layers: [
+        { type: 'conv2d', filters: 4, size: 3, padding: 1 },
+        { type: 'batchNorm' },
+        { type: 'relu' },
+        { type: 'maxPool', size: 2 },
+        { type: 'upsample', method: 'bilinear' },
+        { type: 'flatten' },
+        { type: 'dense', units: 3 },
+      ],
+    },
+    {
+      input: [4, 3],
+      output: [2],
+      layers: [
+        { type: 'lstm', units: 2, bidirectional: true },
+        { type: 'dense', units: 2 },
+      ],
+    },
+    {
+      input: [5],
+      output: [5, 7],
+      layers: [
+        { type: 'embedding', tokens: 7, units: 4 },
+        { type: 'transformerBlock', heads: 2, causal: true },
+        { type: 'dense', units: 7 },
+      ],
+    },
+  ].map((description) => buildModel(description as never));
+  const files = models.map((model) => exportOnnx(model, initializeParameters(model, 1)));
+  return (await Promise.all(files)).map((bytes) => Buffer.from(bytes));
+}
 
 /** Prepares what needs files and decoders. */
 export async function targets(): Promise<readonly Target[]> {
@@ -259,6 +302,14 @@ export async function targets(): Promise<readonly Target[]> {
       errors: [SafetensorsError],
       most: MB,
       run: (bytes) => decodeSafetensors(bytes),
+    },
+    {
+      name: 'onnx',
+      valid: await onnxFiles(),
+      errors: [OnnxImportError],
+      most: 64 * MB,
+      least: 2000,
+      run: (bytes) => importOnnx(bytes),
     },
     {
       name: 'packed-index',

@@ -25,6 +25,9 @@ export const PYTHON = '/usr/bin/python3';
 /** What gives processes another clock. */
 export const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 
+/** Folder of ONNX's tests of single operations. */
+export const ONNX_TESTS = '/usr/share/libonnx-testdata/data/node';
+
 const succeeds = (command: string, ...args: string[]) =>
   spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 const imports = (modules: string) => succeeds(PYTHON, '-c', `import ${modules}`);
@@ -77,6 +80,11 @@ const table = {
     what: "ONNX for Debian's Python",
     get: aptGet('python3-onnx'),
     packages: { 'python3-onnx': () => imports('onnx') },
+  },
+  onnxTests: {
+    what: "ONNX's tests of operations",
+    get: aptGet('libonnx-testdata'),
+    packages: { 'libonnx-testdata': () => existsSync(ONNX_TESTS) },
   },
   python: {
     what: "Debian's Python 3",

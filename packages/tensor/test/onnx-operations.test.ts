@@ -121,8 +121,16 @@ const modelOf = (name: string) => {
   return buildModel(defineModel({ input: shape, build: (m, x) => m.scope('layer', (s) => build(x, s)) }));
 };
 
+/** What the way back lacks. */
+const refused: Readonly<Record<string, RegExp>> = {
+  iota: /depends on the number of samples in a way that a graph cannot say/,
+  'number of samples': /depends on the number of samples in a way that a graph cannot say/,
+  scatterAdd: /^ScatterND \(node "layer\/ScatterND"\): this operation is not supported/,
+};
+
 it.each(Object.keys(cases))('%s', async (name) => {
-  for (const run of await runOnnx(modelOf(name), [1, 2, 4])) expect(disagreement(run)).toBeLessThan(1e-5);
+  const runs = await runOnnx(modelOf(name), [1, 2, 4], undefined, undefined, refused[name]);
+  for (const run of runs) expect(disagreement(run)).toBeLessThan(1e-5);
 });
 
 it('reads a table by the input itself', async () => {

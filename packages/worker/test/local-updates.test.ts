@@ -41,8 +41,14 @@ const lengthOf = (change: Float32Array) =>
   );
 
 /** A round in a slot that begins with this version, and its gradient. */
-async function round(slot: Slot, local: LocalOptimizer, math: 'exact' | 'fast' = 'exact', version = weights) {
-  const session = await slot.open(description, [request], math, { local });
+async function round(
+  slot: Slot,
+  local: LocalOptimizer,
+  math: 'exact' | 'fast' = 'exact',
+  version = weights,
+  described = description,
+) {
+  const session = await slot.open(described, [request], math, { local });
   const once = async () => {
     slot.exchanged(session).fill(0);
     slot.exchanged(session).set(version);
@@ -65,6 +71,13 @@ async function round(slot: Slot, local: LocalOptimizer, math: 'exact' | 'fast' =
 }
 
 describe('a round', { timeout: 60_000 }, () => {
+  it('leaves statistics where they are that go no part of the way', async () => {
+    const [first, , ...rest] = description.layers;
+    const still = { ...description, layers: [first!, { type: 'batchNorm', momentum: 0 } as const, ...rest] };
+    const { change } = await round(newSlot(), plain, 'exact', weights, still);
+    expect(change.every(Number.isFinite)).toBe(true);
+  });
+
   it('of plain descent changes parameters by the gradients of its steps', async () => {
     const { gradients, change, end } = await round(newSlot(), plain);
     for (const { name, offset, size, statistic } of model.parameters) {

@@ -10,6 +10,7 @@ import { addEval } from '../commands/eval/command.ts';
 import { addExport } from '../commands/export/command.ts';
 import { addFindBatch } from '../commands/find-batch/command.ts';
 import { addFindLr } from '../commands/find-lr/command.ts';
+import { addImport } from '../commands/import/command.ts';
 import { addInit } from '../commands/init/command.ts';
 import {
   addCancel,
@@ -75,6 +76,7 @@ export async function everyCommand(called?: string): Promise<Command> {
   addPredict();
   addEval();
   addExport();
+  addImport();
   const registry = addModel();
   addModels();
   addLayers();

@@ -10,12 +10,12 @@ import type { LayerOptions } from './builder.ts';
 import { type LayerTypeName, layerNamed } from './index.ts';
 import { type Initializer, LayerError, type ParameterPlan } from './layer.ts';
 import type { ModelDescription } from './model.ts';
-import { buildModel } from './model.ts';
 import { ModelError } from './model-error.ts';
 import { checkDefinition, checkLayerDefinition, namedValues, whatIs } from './traced/check-definition.ts';
-import { describeTraced, type Traced } from './traced/describe.ts';
+import type { Traced } from './traced/describe.ts';
+import { describeTraces } from './traced/describe-traces.ts';
 import { GRAPH_VERSION, type LossGraph } from './traced/format.ts';
-import { openSamples, TRACED } from './traced/open-samples.ts';
+import { TRACED } from './traced/open-samples.ts';
 import { checkAlike, layerNode, planOf, Tracer } from './traced/tracer.ts';
 
 /** A custom layer: a function that may be used many times, in models and by name in lists of layers. */
@@ -262,26 +262,7 @@ export function defineModel(definition: PartsDefinition): ModelDescription;
 export function defineModel(definition: ListDefinition): ModelDescription;
 export function defineModel(definition: ModelDefinition): ModelDescription {
   checkDefinition(definition);
-  const traces = TRACED.map((samples) => trace(definition, samples));
-  const { layers } = traces[0]!;
-  if (traces.some((other) => other.layers.length !== layers.length))
-    throw new ModelError([], 'build makes another number of layers with another number of samples');
-  const traced = openSamples<Traced>(traces, (path) => placeOf(path, layers));
-  const description = describeTraced(traced);
-  // Checked as coordinator and workers will check it.
-  buildModel(description);
-  return description;
-}
-
-/** A place in a trace, for messages. */
-function placeOf(path: readonly PropertyKey[], layers: Traced['layers']): string {
-  const where =
-    path[0] === 'layers' ? `layer ${layers[Number(path[1])]?.name ?? String(path[1])}` : String(path[0]);
-  const nodes = path.indexOf('nodes');
-  if (nodes < 0) return `${where}: ${String(path.at(-1))}`;
-  const graph = path[0] === 'loss' ? undefined : layers[Number(path[1])]?.own?.graph;
-  const op = graph?.nodes[Number(path[nodes + 1])]?.[0];
-  return `${where}: ${op ?? `node ${String(path[nodes + 1])}`}: ${String(path[nodes + 3] ?? 'its values')}`;
+  return describeTraces(TRACED.map((samples) => trace(definition, samples)));
 }
 
 function trace(definition: ModelDefinition, samples: number): Traced {

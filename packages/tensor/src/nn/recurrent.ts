@@ -140,11 +140,12 @@ function onnxCells(graph: OnnxGraph, cell: Cell, x: string, parameters: readonly
     ...biases[i]!,
     ...biases[directions + i]!,
   ]).flat();
+  const prefix = parameters[0]!.name.replace(/\.[^.]*$/, '');
   const inputs = [
     x,
-    graph.constant([directions, width, fanIn], onnxWeights(each(0), gates, fanIn)),
-    graph.constant([directions, width, units], onnxWeights(each(1), gates, units)),
-    graph.constant([directions, 2 * width], both),
+    graph.weight(`${prefix}.W`, [directions, width, fanIn], onnxWeights(each(0), gates, fanIn)),
+    graph.weight(`${prefix}.R`, [directions, width, units], onnxWeights(each(1), gates, units)),
+    graph.weight(`${prefix}.B`, [directions, 2 * width], Float32Array.from(both)),
   ];
   return graph.nodeOf(op, inputs, 2, {
     ...attributes,

@@ -114,6 +114,11 @@ export class OnnxGraph {
     return this.#tensor(this.#free(name), 'float', extents, values);
   }
 
+  /** Trained numbers in a layout of ONNX alone. */
+  weight(name: string, shape: Shape, values: Float32Array): string {
+    return this.#tensor(this.#free(name), 'float', shape, values);
+  }
+
   /** float32 numbers. Those with a name of their own are kept once for the whole model. */
   constant(shape: Shape, values: ArrayLike<number>, shared?: string): string {
     return this.#constant('float', shape, Float32Array.from(values), shared);
@@ -155,7 +160,17 @@ export class OnnxGraph {
     shared?: string,
   ): string {
     if (shared !== undefined && this.#names.has(shared)) return shared;
-    return this.#tensor(this.#free(shared ?? `${this.#layer}/constant`), type, shape, values);
+    const name = this.#free(shared ?? `${this.#layer}/constant`);
+    const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    // Initializers are what was trained: who reads the file may train it again.
+    this.nodes.push({
+      name: this.#free(`${this.#layer}/Constant`),
+      op: 'Constant',
+      inputs: [],
+      outputs: [name],
+      attributes: { value: { tensor: { name: '', type, shape, data } } },
+    });
+    return name;
   }
 
   #tensor(

@@ -10,16 +10,22 @@ export const elementTypes = { float: 1, int64: 7, bool: 9 } as const;
 export type ElementType = keyof typeof elementTypes;
 
 /** A whole number is INT, a list of them INTS; a floating-point number says so, since 1 would be either. */
-export type Attribute = number | string | readonly number[] | { readonly float: number };
+export type Attribute =
+  | number
+  | string
+  | readonly number[]
+  | { readonly float: number }
+  | { readonly tensor: OnnxTensor };
 
 /** AttributeProto.AttributeType */
-const attributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const;
+const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const;
 
 function attribute(name: string, value: Attribute): Message {
   const message = new Message().text(1, name);
   if (typeof value === 'number') return message.integer(3, value).integer(20, attributeTypes.int);
   if (typeof value === 'string') return message.text(4, value).integer(20, attributeTypes.string);
   if ('float' in value) return message.float(2, value.float).integer(20, attributeTypes.float);
+  if ('tensor' in value) return message.message(5, tensor(value.tensor)).integer(20, attributeTypes.tensor);
   return message.integers(8, value).integer(20, attributeTypes.ints);
 }
 

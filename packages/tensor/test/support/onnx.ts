@@ -1,7 +1,9 @@
 /** Runs a model by our own arithmetic and as an ONNX file in ONNX Runtime, on the same numbers. */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { expect } from 'vitest';
 import { openWasmSession } from '../../src/backends/wasm/session.ts';
 import { exportOnnx } from '../../src/io/onnx/export.ts';
+import { type ImportedModel, importOnnx } from '../../src/io/onnx/import.ts';
 import type { Model } from '../../src/nn/model.ts';
 import { sizeOf } from '../../src/shape.ts';
 import { uniforms } from './cases.ts';
@@ -29,6 +31,8 @@ export function workedParameters(model: Model): Float32Array {
 export interface OnnxRun {
   readonly ours: Float32Array;
   readonly theirs: Float32Array;
+  /** By our own arithmetic, of the model that the file becomes when it is imported. Undefined: it becomes none. */
+  readonly imported: Float32Array | undefined;
   /** Of the output, as ONNX Runtime says. */
   readonly shape: readonly number[];
 }
@@ -36,12 +40,14 @@ export interface OnnxRun {
 /**
  * Both outputs for each number of samples, from one file.
  * @param tokens the input is whole numbers below it; without it, numbers in [-1, 1)
+ * @param refused why the file cannot be imported
  */
 export async function runOnnx(
   model: Model,
   sampleCounts: readonly number[],
   tokens?: number,
   parameters = workedParameters(model),
+  refused?: RegExp,
 ): Promise<OnnxRun[]> {
   const file = await exportOnnx(model, parameters);
   const session = await InferenceSession.create(file, {
@@ -50,6 +56,8 @@ export async function runOnnx(
     logSeverityLevel: 3,
   });
   const parts = partsOf(model);
+  if (refused) expect(() => importOnnx(file)).toThrow(refused);
+  const back = refused ? undefined : importOnnx(file, { isNumbers: true });
   const runs: OnnxRun[] = [];
   for (const samples of sampleCounts) {
     const request = { mode: 'predict', samples } as const;
@@ -74,11 +82,27 @@ export async function runOnnx(
     runs.push({
       ours: program.logits.slice(),
       theirs: output!.data as Float32Array,
+      imported: back && (await predicted(back, x, samples)),
       shape: output!.dims,
     });
   }
   await session.release();
   return runs;
+}
+
+/** What a model gives by our own arithmetic. */
+export async function predicted(
+  { model, parameters }: Pick<ImportedModel, 'model' | 'parameters'>,
+  x: Float32Array,
+  samples: number,
+): Promise<Float32Array> {
+  const request = { mode: 'predict', samples } as const;
+  const session = await openWasmSession(model, [request]);
+  session.parameters.set(parameters);
+  const program = session.program(request);
+  program.x.set(x);
+  program.run();
+  return program.logits.slice();
 }
 
 /** Where in a sample each input of the file is. */
@@ -96,8 +120,11 @@ function columnsOf(x: Float32Array, samples: number, offset: number, size: numbe
   });
 }
 
-/** Largest difference of the two, in parts of the largest number where that is above 1. */
-export function disagreement({ ours, theirs }: OnnxRun): number {
+/** Largest difference of the others from ours, in parts of the largest number where that is above 1. */
+export const disagreement = ({ ours, theirs, imported }: OnnxRun): number =>
+  Math.max(difference(ours, theirs), imported ? difference(ours, imported) : 0);
+
+export function difference(ours: Float32Array, theirs: Float32Array): number {
   if (ours.length !== theirs.length) return Number.POSITIVE_INFINITY;
   const scale = ours.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
   return ours.reduce((most, value, i) => Math.max(most, Math.abs(value - theirs[i]!) / scale), 0);

@@ -115,9 +115,13 @@ export class LocalUpdates {
       for (let i = offset; i < offset + size; i++) {
         const before = values[i]!;
         const after = i < came.length ? came[i]! : before;
-        const change = statistic ? before + (after - before) / statistic.rate : before - after;
+        const change = statistic ? reachedBy(statistic.rate, before, after) : before - after;
         values[i] = weight * change;
       }
     }
   }
 }
+
+/** Where a statistic was going that came so far. One that goes no part of the way stays, wherever that is. */
+const reachedBy = (rate: number, before: number, after: number): number =>
+  rate > 0 ? before + (after - before) / rate : 0;

@@ -119,7 +119,7 @@ const NAME_LENGTH = 64;
  * A job's name after its file, by which its weights are called: `photos.yaml` trains `photos.safetensors`. Of a name that may not be one as
  * it is, a few digits tell it from others.
  */
-function nameOf(file: string, preset: string, guesses: string[]): string {
+export function nameOf(file: string, preset: string, guesses: string[]): string {
   const whole = parse(file).name.normalize('NFC');
   // job.yaml, the default, names nothing.
   if (whole === 'job') return preset;
@@ -134,8 +134,8 @@ function nameOf(file: string, preset: string, guesses: string[]): string {
   return name;
 }
 
-/** @param guesses takes a sentence each, also where it rejects */
-async function dataSection(
+/** A job's data section for what lies at a path. @param guesses takes a sentence each, also where it rejects */
+export async function dataSection(
   place: string,
   { target, size, set = [] }: InitOptions,
   ask: Ask,

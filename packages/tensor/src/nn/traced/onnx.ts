@@ -18,7 +18,11 @@ export function onnxOfGraph(
   const [first, second] = traces as [ReturnType<typeof traced>, ReturnType<typeof traced>];
   const names = [
     ...inputs.map((value) => onnx.plain(value)),
-    ...parameters.map((each) => onnx.parameter(each)),
+    ...parameters.map((each, i) =>
+      graph.parameters[i]?.statistic?.rate === 0
+        ? onnx.constant(each.shape, each.data)
+        : onnx.parameter(each),
+    ),
   ];
   const known = new Map(first.leaves.map((leaf, i) => [leaf, names[i]!]));
   const pairs = first.order.map((node, i) => ({ node, other: second.order[i]! }));

@@ -37,6 +37,8 @@ export class Tracer {
   readonly #parameters = new Map<Node, Parameter>();
   /** Full names of parameters, once a layer has them. */
   readonly #owners = new Map<Node, string>();
+  /** The same of all layers that have one of their own. */
+  readonly #copies = new Map<Node, string[]>();
   /** Layers of nodes that can be part of one only. */
   readonly #claimed = new Map<Node, string>();
   readonly #ordinals = new Map<string, number>();
@@ -123,8 +125,11 @@ export class Tracer {
       const owner = this.#owners.get(each);
       const clash = parameters.findIndex((other) => this.#parameters.get(other)!.name === plain) < i;
       const unique = clash ? `${plain}${i}` : plain;
-      if (owner === undefined) this.#owners.set(each, `${name}.${unique}`);
-      else tied[unique] = owner;
+      // What nothing changes each layer has for itself.
+      if (owner === undefined || plan.statistic?.rate === 0) {
+        this.#owners.set(each, `${name}.${unique}`);
+        this.#copies.set(each, [...(this.#copies.get(each) ?? []), `${name}.${unique}`]);
+      } else tied[unique] = owner;
       return { name: unique, ...plan };
     });
     const graph: LayerGraph = {
@@ -136,6 +141,11 @@ export class Tracer {
     };
     const from = inputs.map((each) => this.#sources.get(each)!);
     this.addLayer({ name, from, own: { type, graph, tied } });
+  }
+
+  /** Full names under which layers have a parameter. */
+  namesOf(parameter: Node): readonly string[] {
+    return this.#copies.get(parameter) ?? [];
   }
 
   /** Whether no layer of that name could be the last. */

@@ -1,0 +1,35 @@
+/** The command `kasane import`. Loads nothing heavy. */
+import { command, help } from '../../program/program.ts';
+
+export function addImport(): void {
+  command('import <model>', 'turn an ONNX file into a job file and weights, to train on or predict with')
+    .option('-o, --output <file>', 'job file to write; the weights go beside it (default: MODEL.yaml)')
+    .option(
+      '--result <name>',
+      'value of the graph that the model gives, if the file has several outputs (default: its output)',
+    )
+    .option(
+      '--shape <sizes...>',
+      'sample shape, without the batch, of inputs that leave it open: 3,224,224 or NAME=128',
+    )
+    .option('--channels-first', 'keep the channels of images first, as in the file (default: last)')
+    .option('--numbers', 'the outputs are numbers, not scores of classes')
+    .option('--data <path>', 'data to train on: a folder of images, table or text (default: none yet)')
+    .option('--target <column>', 'table or series: column to predict (default: the last one)')
+    .option('--set <key=value...>', 'keys of the data section, as for `kasane init`')
+    .option('--force', 'overwrite existing files')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane import resnet50.onnx --data photos',
+          'kasane import encoder.onnx --shape ids=128 --result pooled -o encoder.yaml',
+        ],
+        [
+          '{ file, weights, opset, producer, input: [224, 224, 3], output: [1000], layers, parameters, notes: [] }',
+        ],
+      ),
+    )
+    .action(async (model, options) => (await import('./import.ts')).importModel(model, options));
+}

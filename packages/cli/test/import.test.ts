@@ -1,0 +1,90 @@
+/** `kasane import`: the job file and weights that an ONNX file becomes, what they are good for, and what is refused. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { errorCodes } from '@kasane/protocol/errors';
+import { parseJobFile } from '@kasane/protocol/job-file';
+import { encodeModelFile, modelMetadata } from '@kasane/tensor/io/model-file';
+import { exportOnnx } from '@kasane/tensor/io/onnx/export';
+import { buildModel, initializeParameters } from '@kasane/tensor/nn/model';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { kasane } from './support/kasane.ts';
+
+const model = buildModel({
+  input: [4],
+  classes: 2,
+  layers: [{ type: 'dense', units: 8 }, { type: 'tanh' }, { type: 'dense', units: 2 }],
+});
+const parameters = initializeParameters(model, 1);
+const about = {
+  job: 'tiny',
+  objective: { type: 'classification' },
+  preparation: { classes: ['no', 'yes'] },
+};
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  writeFileSync(join(folder, 'tiny.safetensors'), encodeModelFile({ model, parameters, about }));
+  const { format: _, ...metadata } = modelMetadata(model, about);
+  writeFileSync(join(folder, 'tiny.onnx'), await exportOnnx(model, parameters, { metadata }));
+  writeFileSync(join(folder, 'broken.onnx'), readFileSync(join(folder, 'tiny.onnx')).subarray(0, 300));
+  mkdirSync(join(folder, 'out'));
+  const rows = Array.from(
+    { length: 40 },
+    (_, i) => `${i % 7},${i % 5},${i % 3},${i % 2},${i % 4 < 2 ? 'no' : 'yes'}`,
+  );
+  writeFileSync(join(folder, 'rows.csv'), `a,b,c,d,kind\n${rows.join('\n')}\n`);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('writes a job file and weights that predict as before', { timeout: 60_000 }, async () => {
+  const ended = await kasane(['import', 'tiny.onnx', '-o', 'out/again.yaml', '--json'], { cwd: folder });
+  expect(ended).toMatchObject({ code: 0, stderr: '' });
+  expect(JSON.parse(ended.stdout)).toMatchObject({
+    ...{ file: 'out/again.yaml', weights: join('out', 'again.safetensors'), opset: 17, producer: 'kasane' },
+    ...{ input: [4], output: [2], layers: 3, parameters: model.parameterCount },
+    notes: ['the 2 numbers that it gives are taken for the scores of classes'],
+  });
+  const job = parseJobFile(readFileSync(join(folder, 'out/again.yaml'), 'utf8'), 'again.yaml');
+  expect(job.spec).toMatchObject({ name: 'again', init: './again.safetensors' });
+  expect(job.model.parameters.map(({ name }) => name)).toEqual(model.parameters.map(({ name }) => name));
+  const predict = (file: string) => kasane(['predict', file, '0.5,1,-2,0.25', '--json'], { cwd: folder });
+  const [before, after] = await Promise.all([predict('tiny.safetensors'), predict('out/again.safetensors')]);
+  expect(before.code).toBe(0);
+  expect(after.stdout).toBe(before.stdout);
+  const back = ['export', 'out/again.safetensors', '-o', 'out/back.onnx', '--json'];
+  expect(await kasane(back, { cwd: folder })).toMatchObject({ code: 0 });
+});
+
+test('guesses the data section, and the job trains on', { timeout: 120_000 }, async () => {
+  const given = ['import', 'tiny.onnx', '-o', 'out/rows.yaml', '--data', 'rows.csv', '--target', 'kind'];
+  const ended = await kasane(given, { cwd: folder });
+  expect(ended).toMatchObject({ code: 0 });
+  expect(ended.stdout).toContain('Train it with: kasane train out/rows.yaml');
+  const trained = await kasane(
+    ['train', 'out/rows.yaml', '--epochs', '2', '--out', 'out/trained.safetensors'],
+    {
+      cwd: folder,
+    },
+  );
+  expect(trained.code, trained.stderr).toBe(0);
+  expect(trained.stdout + trained.stderr).toMatch(/4 of 4 parameters loaded/);
+});
+
+test.each([
+  [['nothing.onnx'], errorCodes.NO_INPUT.exit, /nothing\.onnx: file not found/],
+  [['broken.onnx'], errorCodes.FILE_DAMAGED.exit, /broken\.onnx: .*the file is damaged/],
+  [['tiny.safetensors', '-o', 'x.yaml'], errorCodes.FILE_DAMAGED.exit, /no ONNX file/],
+  [['tiny.onnx'], errorCodes.USAGE.exit, /tiny\.safetensors already exists: give another name with --output/],
+  [['tiny.onnx', '-o', 'x.yaml', '--shape', 'a,b'], errorCodes.USAGE.exit, /--shape a,b: expected sizes/],
+  [
+    ['tiny.onnx', '-o', 'x.yaml', '--shape', '5'],
+    errorCodes.DATA_INVALID.exit,
+    /the shape \[5\] does not fit/,
+  ],
+  [['tiny.onnx', '-o', 'x.yaml', '--result', 'q'], errorCodes.DATA_INVALID.exit, /no node gives "q"/],
+] as const)('%j is refused', { timeout: 60_000 }, async (args, code, message) => {
+  const ended = await kasane(['import', ...args], { cwd: folder });
+  expect(ended).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(message) });
+});

@@ -1,0 +1,150 @@
+/** An ONNX file as a model to train on, with its weights. */
+
+import { LayerError } from '../../nn/layer.ts';
+import { buildModel, type Model } from '../../nn/model.ts';
+import { ModelError } from '../../nn/model-error.ts';
+import { describeTraces } from '../../nn/traced/describe-traces.ts';
+import { type OnnxContent, readOnnx } from './reading/file.ts';
+import { type ImportChoices, type ImportPlan, planImport } from './reading/plan.ts';
+import { finite, traceFile } from './reading/trace.ts';
+import { newBudget, OPSETS } from './reading/translate.ts';
+import { type ExternalData, type Known, numbersOf, UnsupportedError } from './reading/values.ts';
+import { OnnxFileError } from './reading/wire.ts';
+
+/**
+ * Numbers of samples that a graph is translated for. The first axis of a value is taken for the samples where it has as many elements, so
+ * these are numbers that axes hardly have; where one does, the others tell. A file for one sample computes no shapes with them, so there
+ * they may be large.
+ */
+const COUNTS = { open: [23, 29, 31], single: [1009, 1013, 1019] } as const;
+
+/** A file that is damaged, or no ONNX file (`isDamaged`), or has what no model here can have. */
+export class OnnxImportError extends Error {
+  override readonly name = 'OnnxImportError';
+  readonly isDamaged: boolean;
+
+  constructor(message: string, isDamaged: boolean, options?: ErrorOptions) {
+    super(message, options);
+    this.isDamaged = isDamaged;
+  }
+}
+
+export interface OnnxImportOptions extends ImportChoices {
+  /** True: an output of one axis is numbers, not scores of classes. */
+  readonly isNumbers?: boolean;
+  /** Reads files beside the model, in which it may have its weights. */
+  readonly external?: ExternalData;
+}
+
+export interface ImportedModel {
+  readonly model: Model;
+  /** In the model's flat layout. */
+  readonly parameters: Float32Array<ArrayBuffer>;
+  /** Of the file, by key. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Version of the standard operators in the file. */
+  readonly opset: number;
+  /** The program that wrote it, as it calls itself. */
+  readonly producer: string;
+  /** What was decided that the file does not say, a sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Reads an ONNX file (opset 13 to 21) whose first axis is the batch. Images [channels, rows, columns] become [rows, columns, channels], in
+ * inputs and output, unless `keepsOrder` is set.
+ * @throws OnnxImportError with the operation and node that cannot be expressed, or what is damaged
+ */
+export function importOnnx(bytes: Uint8Array, options: OnnxImportOptions = {}): ImportedModel {
+  try {
+    const content = readOnnx(bytes);
+    checkOpset(content);
+    const plan = planImport(content, options);
+    const initializers = initializersOf(content, plan, options.external);
+    const budget = newBudget();
+    const asClasses = options.isNumbers !== true;
+    const counts = plan.isSingle ? COUNTS.single : COUNTS.open;
+    const traces = counts.map((samples) =>
+      traceFile(content, plan, initializers, samples, budget, asClasses),
+    );
+    const model = buildModel(
+      describeTraces(
+        traces.map(({ traced }) => traced),
+        counts,
+      ),
+    );
+    const parameters = new Float32Array(model.parameterCount);
+    const { numbers } = traces.at(-1)!;
+    for (const { name, offset } of model.parameters) {
+      const own = numbers.get(name)!.numbers;
+      for (let i = 0; i < own.length; i++) parameters[offset + i] = finite(own[i]!);
+    }
+    const { metadata, opset, producer } = content;
+    return { model, parameters, metadata, opset, producer, notes: notesOf(plan, model) };
+  } catch (cause) {
+    if (cause instanceof OnnxFileError) throw new OnnxImportError(cause.message, true, { cause });
+    const isTyped =
+      cause instanceof UnsupportedError || cause instanceof ModelError || cause instanceof LayerError;
+    if (isTyped) throw new OnnxImportError(cause.message, false, { cause });
+    throw cause;
+  }
+}
+
+function checkOpset({ opset }: OnnxContent): void {
+  const { least, most } = OPSETS;
+  if (opset >= least && opset <= most) return;
+  throw new UnsupportedError(
+    opset === 0
+      ? 'the file does not say which version of the standard operators it uses'
+      : `the file uses version ${opset} of the standard operators (opset); ${least} to ${most} are supported: export it again with opset_version=17, or convert it with onnx.version_converter`,
+  );
+}
+
+/** The numbers of those that are needed. */
+function initializersOf(
+  { initializers }: OnnxContent,
+  { uses }: ImportPlan,
+  external: ExternalData | undefined,
+): Map<string, Known> {
+  const needed = [...initializers].filter(([name]) => uses.has(name));
+  return new Map(
+    needed.map(([name, record]) => [
+      name,
+      { ...numbersOf(record, 'initializer', external), initializer: name },
+    ]),
+  );
+}
+
+function notesOf({ inputs, unused, nodes }: ImportPlan, model: Model): string[] {
+  const images = inputs.filter(({ isImage }) => isImage).map(({ port }) => port);
+  const last = nodes.at(-1)?.node;
+  const isProbability = last !== undefined && ['Softmax', 'LogSoftmax', 'Sigmoid'].includes(last.op);
+  return [
+    ...(images.length > 0
+      ? [
+          `the samples of ${images.join(', ')} are [rows, columns, channels] here, and channels first in the file`,
+        ]
+      : []),
+    ...(unused.length > 0
+      ? [`the output does not depend on ${unused.join(', ')}, which the model does not have`]
+      : []),
+    ...(model.description.classes !== undefined
+      ? [`the ${model.description.classes} numbers that it gives are taken for the scores of classes`]
+      : []),
+    ...(isProbability && last.inputs[0]
+      ? [
+          `it ends in ${last.op}, and objectives take the scores before that: to train on, import the output ${JSON.stringify(last.inputs[0])}`,
+        ]
+      : []),
+  ];
+}
+
+/** Names of a file's inputs, without those that it gives a value. @throws OnnxImportError where it is damaged */
+export function onnxInputs(bytes: Uint8Array): string[] {
+  try {
+    return readOnnx(bytes).inputs.map(({ name }) => name);
+  } catch (cause) {
+    if (cause instanceof OnnxFileError) throw new OnnxImportError(cause.message, true, { cause });
+    throw cause;
+  }
+}

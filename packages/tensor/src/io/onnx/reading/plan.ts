@@ -1,0 +1,203 @@
+/** What of a file is to become a model: the nodes behind one output, the inputs that they take, and where it is cut into layers. */
+
+import { isName } from '../../../nn/options.ts';
+import { formatShape, type Shape } from '../../../shape.ts';
+import type { FileNode, FilePort, OnnxContent } from './file.ts';
+import { imageTranslators } from './images.ts';
+import { pointwiseTranslators } from './pointwise.ts';
+import { typeOf, UnsupportedError, type ValueType } from './values.ts';
+import { OnnxFileError } from './wire.ts';
+
+export interface ImportChoices {
+  /** Name of the value that the model gives. Default: the only output. */
+  readonly output?: string;
+  /** Shapes of a sample of inputs that leave them open, as the file has them: without the batch. */
+  readonly shapes?: Readonly<Record<string, Shape>>;
+  /** True: images keep their channels first. */
+  readonly keepsOrder?: boolean;
+}
+
+export interface PlannedInput {
+  /** In the file. */
+  readonly port: string;
+  /** Of the layer that it becomes, if there are several. */
+  readonly name: string;
+  readonly type: ValueType;
+  /** Of a sample, as the file has it. */
+  readonly shape: Shape;
+  /** Its channels come last in the model. */
+  readonly isImage: boolean;
+}
+
+export interface ImportPlan {
+  readonly nodes: readonly { readonly node: FileNode; readonly index: number }[];
+  readonly inputs: readonly PlannedInput[];
+  readonly output: string;
+  /** Names of inputs that the output does not depend on. */
+  readonly unused: readonly string[];
+  /** How many nodes, and outputs, take a value. */
+  readonly uses: ReadonlyMap<string, number>;
+  /** True: the file is for one sample at a time. */
+  readonly isSingle: boolean;
+}
+
+/** @throws UnsupportedError OnnxFileError */
+export function planImport(content: OnnxContent, choices: ImportChoices): ImportPlan {
+  const makers = new Map<string, number>();
+  for (const [index, { outputs }] of content.nodes.entries())
+    for (const name of outputs) if (name !== '') makers.set(name, index);
+  const output = chosenOutput(content, choices.output, makers);
+  const needed = new Set<number>();
+  const uses = new Map([[output, 1]]);
+  const stack = [output];
+  while (stack.length > 0) {
+    const maker = makers.get(stack.pop()!);
+    if (maker === undefined || needed.has(maker)) continue;
+    needed.add(maker);
+    for (const name of content.nodes[maker]!.inputs) {
+      uses.set(name, (uses.get(name) ?? 0) + 1);
+      stack.push(name);
+    }
+  }
+  const nodes = [...needed].sort((a, b) => a - b).map((index) => ({ node: content.nodes[index]!, index }));
+  checkOrder(nodes, content);
+  const used = content.inputs.filter(({ name }) => uses.has(name));
+  if (used.length === 0) throw new UnsupportedError(`the output ${output} does not depend on any input`);
+  const inputs = used.map((port) => plannedInput(port, nodes, used, choices));
+  const isSingle = used.every(({ shape }) => shape?.[0] === 1);
+  const unused = content.inputs.filter(({ name }) => !uses.has(name)).map(({ name }) => name);
+  return { nodes, inputs, output, unused, uses, isSingle };
+}
+
+function chosenOutput(
+  { outputs, inputs }: OnnxContent,
+  wanted: string | undefined,
+  makers: ReadonlyMap<string, number>,
+): string {
+  const names = outputs.map(({ name }) => name);
+  const listed = names.slice(0, 20).join(', ') || 'none';
+  if (wanted !== undefined) {
+    if (makers.has(wanted)) return wanted;
+    throw new UnsupportedError(
+      `no node gives ${JSON.stringify(wanted.slice(0, 100))}; the outputs are ${listed}`,
+    );
+  }
+  const [only] = names;
+  if (only === undefined) throw new OnnxFileError('the graph has no outputs');
+  if (names.length > 1)
+    throw new UnsupportedError(
+      `the file has ${names.length} outputs, and a model has one: choose one of ${listed} with the option output`,
+    );
+  if (!makers.has(only))
+    throw new OnnxFileError(
+      inputs.some(({ name }) => name === only)
+        ? `the output ${only} is an input`
+        : `no node gives the output ${only}: the file is damaged`,
+    );
+  return only;
+}
+
+/** Nodes come after those that they need. */
+function checkOrder(nodes: ImportPlan['nodes'], { inputs, initializers }: OnnxContent): void {
+  const known = new Set([...inputs.map(({ name }) => name), ...initializers.keys()]);
+  for (const { node, index } of nodes) {
+    const missing = node.inputs.find((name) => name !== '' && !known.has(name));
+    if (missing !== undefined)
+      throw new OnnxFileError(
+        `node ${index} (${node.op.slice(0, 64)}) takes ${JSON.stringify(missing.slice(0, 100))}, which nothing before it gives: the file is damaged`,
+      );
+    for (const name of node.outputs) known.add(name);
+  }
+}
+
+function plannedInput(
+  port: FilePort,
+  nodes: ImportPlan['nodes'],
+  all: readonly FilePort[],
+  { shapes = {}, keepsOrder = false }: ImportChoices,
+): PlannedInput {
+  const { name } = port;
+  if (port.type === undefined) throw new UnsupportedError(`input ${name} is no tensor`);
+  const shape = sampleShape(port, Object.hasOwn(shapes, name) ? shapes[name] : undefined);
+  const isImage = !keepsOrder && shape.length >= 2 && isReadAsImage(name, nodes);
+  return { port: name, name: layerName(name, all), type: typeOf(port.type), shape, isImage };
+}
+
+/** Without the batch, which must be the first axis. */
+function sampleShape({ name, shape }: FilePort, given: Shape | undefined): Shape {
+  const [batch, ...rest] = shape ?? [undefined];
+  if (typeof batch === 'number' && batch !== 1)
+    throw new UnsupportedError(
+      `input ${name} has ${batch} as its first axis, which must be that of the samples: export the model with a batch that is open (dynamic_axes), or of 1`,
+    );
+  if (given) {
+    if (
+      shape &&
+      (given.length !== rest.length || rest.some((own, i) => typeof own === 'number' && own !== given[i]))
+    )
+      throw new UnsupportedError(
+        `input ${name}: the shape ${formatShape(given)} does not fit that of the file, ${said(rest)} for each sample`,
+      );
+    return given;
+  }
+  if (!shape || !rest.every((extent) => typeof extent === 'number'))
+    throw new UnsupportedError(
+      `input ${name} has the shape ${shape ? said(shape) : 'that the file does not say'}: set the shape of a sample, without the batch, with the option shape`,
+    );
+  return rest as Shape;
+}
+
+const said = (shape: readonly (number | string | undefined)[]): string =>
+  `[${shape.map((extent) => (extent === undefined ? '?' : String(extent).slice(0, 40))).join(', ')}]`;
+
+/** Operations that leave the order of axes as it is. */
+const passing: ReadonlySet<string> = new Set([
+  ...Object.keys(pointwiseTranslators),
+  ...['Identity', 'Dropout', 'Cast', 'Pad', 'Slice'],
+]);
+/** Those that read channels first. */
+const spatial: ReadonlySet<string> = new Set([
+  ...Object.keys(imageTranslators),
+  ...[
+    'BatchNormalization',
+    'InstanceNormalization',
+    'GroupNormalization',
+    'LRN',
+    'DepthToSpace',
+    'SpaceToDepth',
+  ],
+]);
+
+/** Whether a node that looks at space reads a value, perhaps after its numbers were changed one by one. */
+function isReadAsImage(input: string, nodes: ImportPlan['nodes']): boolean {
+  const same = new Set([input]);
+  for (const { node } of nodes) {
+    if (
+      !same.has(node.inputs[0] ?? '') &&
+      !(passing.has(node.op) && node.inputs.some((name) => same.has(name)))
+    )
+      continue;
+    if (spatial.has(node.op)) return true;
+    if (passing.has(node.op)) for (const name of node.outputs) same.add(name);
+  }
+  return false;
+}
+
+/** A name of an input as layers have them, unlike those of other inputs. */
+function layerName(name: string, all: readonly FilePort[]): string {
+  const wish = asName(name) ?? 'value';
+  const own = wish === 'input' ? 'input1' : wish;
+  const clash = all.findIndex((other) => other.name === name);
+  return all.slice(0, clash).some((other) => (asName(other.name) ?? 'value') === wish)
+    ? `${own}-${clash}`
+    : own;
+}
+
+/** A text as the name of a layer or parameter; undefined: nothing is left of it. */
+export function asName(text: string): string | undefined {
+  const plain = text
+    .replace(/[^A-Za-z0-9_]+/g, '-')
+    .replace(/^[^A-Za-z]+|-+$/g, '')
+    .slice(0, 56);
+  return isName(plain) ? plain : undefined;
+}

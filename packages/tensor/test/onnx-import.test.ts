@@ -1,0 +1,380 @@
+/** ONNX files as models: what they become, what they train like, and what is refused in which words. */
+import { describe, expect, it } from 'vitest';
+import { openWasmSession } from '../src/backends/wasm/session.ts';
+import { exportOnnx } from '../src/io/onnx/export.ts';
+import { importOnnx, type OnnxImportOptions } from '../src/io/onnx/import.ts';
+import { buildModel, type Model, type ModelDescription } from '../src/nn/model.ts';
+import { type Attribute, type ElementType, encodeOnnx, type OnnxTensor } from '../src/onnx/messages.ts';
+import { Message } from '../src/onnx/protobuf.ts';
+import { sizeOf } from '../src/shape.ts';
+import { directions } from './support/cases.ts';
+import { difference, predicted, workedParameters } from './support/onnx.ts';
+
+type NodeText = readonly [op: string, inputs: string, output: string, attributes?: Record<string, Attribute>];
+type Extents = readonly (number | string)[];
+
+const bytesOf = (values: Float32Array | BigInt64Array) =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+const floats = (
+  name: string,
+  shape: readonly number[],
+  values: ArrayLike<number> = directions(sizeOf(shape), 7),
+): OnnxTensor => ({
+  ...{ name, type: 'float', shape },
+  data: bytesOf(Float32Array.from(values)),
+});
+const integers = (name: string, values: readonly number[], shape = [values.length]): OnnxTensor => ({
+  ...{ name, type: 'int64', shape },
+  data: bytesOf(BigInt64Array.from(values, BigInt)),
+});
+
+/** A file of these nodes; names of inputs are separated by spaces, '-' is one that is left out. */
+function file(
+  inputs: Readonly<Record<string, Extents>>,
+  nodes: readonly NodeText[],
+  tensors: readonly OnnxTensor[] = [],
+  { outputs = ['y'], opset = 17, type = 'float' as ElementType } = {},
+): Uint8Array {
+  return encodeOnnx({
+    ...{ irVersion: 8, opset, producer: 'test', description: '', graphName: 'g', metadata: {}, tensors },
+    nodes: nodes.map(([op, from, to, attributes = {}], i) => ({
+      ...{ name: `${op}${i}`, op, attributes, outputs: to.split(' ') },
+      inputs: from.split(' ').map((name) => (name === '-' ? '' : name)),
+    })),
+    inputs: Object.entries(inputs).map(([name, shape]) => ({ name, type, shape, description: '' })),
+    outputs: outputs.map((name) => ({ name, type: 'float', shape: [], description: '' })),
+  });
+}
+
+const values = (size: number, seed: number) => Float32Array.from(directions(size, seed));
+const imported = (bytes: Uint8Array, options: OnnxImportOptions = {}) => importOnnx(bytes, options);
+const names = (model: Model) => model.parameters.map(({ name }) => name);
+
+const convolutional: ModelDescription = {
+  input: [8, 6, 3],
+  classes: 4,
+  layers: [
+    { type: 'conv2d', filters: 6, size: 3, padding: 1 },
+    { type: 'batchNorm' },
+    { type: 'relu' },
+    { type: 'maxPool', size: 2 },
+    { type: 'conv2d', filters: 5, size: 3, stride: 2 },
+    { type: 'layerNorm' },
+    { type: 'flatten' },
+    { type: 'dense', units: 4 },
+  ],
+};
+
+describe('a file of ours', () => {
+  it('has the parameters that it had, by the same names', async () => {
+    const model = buildModel(convolutional);
+    const parameters = workedParameters(model);
+    const back = imported(await exportOnnx(model, parameters));
+    const shapes = (of: Model) => of.parameters.map(({ name, shape }) => `${name} ${shape}`).sort();
+    expect(shapes(back.model)).toEqual(shapes(model));
+    expect(back.model.trainedCount).toBe(model.trainedCount);
+    for (const { name, offset, size } of model.parameters) {
+      const own = back.model.parameters.find((each) => each.name === name)!;
+      expect(back.parameters.subarray(own.offset, own.offset + size)).toEqual(
+        parameters.slice(offset, offset + size),
+      );
+    }
+  });
+
+  it('is trained as the model that it was: the same loss, gradients and statistics', async () => {
+    const model = buildModel(convolutional);
+    const parameters = workedParameters(model);
+    const back = imported(await exportOnnx(model, parameters));
+    const step = async (of: Model, from: Float32Array) => {
+      const request = { mode: 'train', samples: 5 } as const;
+      const session = await openWasmSession(of, [request]);
+      session.parameters.set(from);
+      const program = session.program(request);
+      program.x.set(directions(5 * sizeOf(model.sampleShape), 3));
+      program.labels.set([0, 1, 2, 3, 0]);
+      program.run();
+      const named = of.parameters.map(
+        ({ name, offset, size }) => [name, session.gradients.slice(offset, offset + size)] as const,
+      );
+      return { loss: program.lossSum[0]!, gradients: new Map(named) };
+    };
+    const [before, after] = [await step(model, parameters), await step(back.model, back.parameters)];
+    expect(after.loss).toBeCloseTo(before.loss, 5);
+    for (const [name, gradient] of before.gradients)
+      expect(difference(gradient, after.gradients.get(name)!), name).toBeLessThan(1e-5);
+  });
+});
+
+describe('images', () => {
+  const nodes: NodeText[] = [
+    ['Conv', 'x body.conv.weight body.conv.bias', 'a', { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }],
+    ['Relu', 'a', 'y'],
+  ];
+  const tensors = [floats('body.conv.weight', [4, 2, 3, 3]), floats('body.conv.bias', [4])];
+  const bytes = file({ x: ['n', 2, 5, 6] }, nodes, tensors);
+
+  it('have their channels last, in and out, and say so', () => {
+    const { model, notes } = imported(bytes);
+    expect([model.sampleShape, model.outputShape]).toEqual([
+      [5, 6, 2],
+      [5, 6, 4],
+    ]);
+    expect(names(model)).toEqual(['body-conv.weight', 'body-conv.bias']);
+    expect(model.parameters[0]!.shape).toEqual([3, 3, 2, 4]);
+    expect(notes).toEqual([
+      'the samples of x are [rows, columns, channels] here, and channels first in the file',
+    ]);
+  });
+
+  it('keep them first where that is asked for, with the same numbers', async () => {
+    const [last, first] = [imported(bytes), imported(bytes, { keepsOrder: true })];
+    expect([first.model.sampleShape, first.notes]).toEqual([[2, 5, 6], []]);
+    const x = values(60, 5);
+    const turned = Float32Array.from(x, (_, i) => x[(i % 2) * 30 + Math.floor(i / 2)]!);
+    const a = await predicted(last, turned, 1);
+    const b = await predicted(first, x, 1);
+    expect([...a].sort()).toEqual([...b].sort());
+    expect(a[1]).toBe(b[first.model.outputShape.length === 3 && first.model.outputShape[0] === 4 ? 30 : 1]);
+  });
+});
+
+describe('a file for a batch of 1', () => {
+  const product = floats('w', [4, 2]);
+
+  it('takes any number of samples, which stay outermost', async () => {
+    const model = imported(
+      file(
+        { x: [1, 3, 4] },
+        [
+          ['Reshape', 'x one', 'a'],
+          ['MatMul', 'a w', 'b'],
+          ['Reshape', 'b two', 'y'],
+        ],
+        [product, integers('one', [3, 4]), integers('two', [1, -1])],
+      ),
+    );
+    expect(model.model.outputShape).toEqual([6]);
+    const x = values(24, 9);
+    const both = await predicted(model, x, 2);
+    expect(difference(both.slice(0, 6), await predicted(model, x.slice(0, 12), 1))).toBeLessThan(1e-6);
+    expect(difference(both.slice(6), await predicted(model, x.slice(12), 1))).toBeLessThan(1e-6);
+  });
+
+  it('is refused where samples would be mixed', () => {
+    const refused = (nodes: NodeText[], tensors: OnnxTensor[] = []) =>
+      expect(() => imported(file({ x: [1, 3, 4] }, nodes, tensors)));
+    refused([['Softmax', 'x', 'y', { axis: 0 }]]).toThrow(
+      /^Softmax \(node "Softmax0"\): works along axis 0, which has the samples\. The file is for a batch of 1/,
+    );
+    refused([['ReduceMean', 'x', 'y', { axes: [0], keepdims: 1 }]]).toThrow(/has the samples/);
+    refused(
+      [
+        ['Transpose', 'x', 'a', { perm: [1, 0, 2] }],
+        ['Reshape', 'a s', 'y'],
+      ],
+      [integers('s', [3, 4])],
+    ).toThrow(/puts the samples together with another axis/);
+  });
+});
+
+describe('weights', () => {
+  it('are one parameter where a matrix is used twice; equal vectors stay apart', () => {
+    const { model } = imported(
+      file(
+        { x: ['n', 4] },
+        [
+          ['Gemm', 'x m b', 'a'],
+          ['Tanh', 'a', 't'],
+          ['Gemm', 't m b', 'y'],
+        ],
+        [floats('m', [4, 4]), floats('b', [4])],
+      ),
+    );
+    expect(names(model)).toEqual(['Gemm1.m', 'Gemm1.b', 'Gemm2.b']);
+  });
+
+  it('are trained where a layer has them; constants, tables of masks and exponents are not', () => {
+    const { model } = imported(
+      file(
+        { x: ['n', 3] },
+        [
+          ['Mul', 'x scale', 'a'],
+          ['Pow', 'a exponents', 'b'],
+          ['Constant', '', 'c', { value: { tensor: floats('', [3]) } }],
+          ['Add', 'b c', 'd'],
+          ['Where', 'mask d low', 'y'],
+        ].map(([op, from, to, more]) => [op, from === '' ? '-' : from, to, more] as unknown as NodeText),
+        [floats('scale', [3]), floats('exponents', [3], Float32Array.of(1, 2, 3)), floats('low', [3]), mask],
+      ),
+    );
+    const trained = model.parameters.filter(({ statistic }) => !statistic).map(({ name }) => name);
+    expect(trained).toEqual([expect.stringMatching(/\.scale$/)]);
+    expect(model.parameters.every(({ statistic }) => !statistic || statistic.rate === 0)).toBe(true);
+    expect(model.parameterCount - model.trainedCount).toBe(3 + 3 + 3 + 3);
+  });
+
+  const mask: OnnxTensor = { name: 'mask', type: 'bool', shape: [3], data: Uint8Array.of(1, 0, 1) };
+
+  it('may lie in a file beside the model, and in no other place', () => {
+    const numbers = directions(6, 4);
+    const external = (location: string, offset = '4', length = '24') => {
+      const entry = (key: string, value: string) => new Message().text(1, key).text(2, value);
+      const tensor = new Message().integers(1, [3, 2]).integer(2, 1).text(8, 'w');
+      for (const [key, value] of Object.entries({ location, offset, length }))
+        tensor.message(13, entry(key, value));
+      const whole = file({ x: ['n', 3] }, [['MatMul', 'x w', 'y']]);
+      // Fields of a graph may come in several parts of it; a tensor is one more.
+      const graph = new Message().message(5, tensor.integer(14, 1));
+      return withinGraph(whole, graph.finish());
+    };
+    const read = (location: string, offset: number, length = 0) => {
+      expect([location, offset, length]).toEqual(['w.bin', 4, 24]);
+      return bytesOf(Float32Array.from(numbers));
+    };
+    expect(imported(external('w.bin'), { external: read }).parameters).toEqual(Float32Array.from(numbers));
+    for (const place of ['../w.bin', '/etc/passwd', '..', 'a/b', '', 'c:w', 'a\\b'])
+      expect(() => imported(external(place), { external: read })).toThrow(
+        /only files in the folder of the model are read/,
+      );
+    expect(() => imported(external('w.bin', '4', '23'), { external: read })).toThrow(/expected 24 bytes/);
+    expect(() => imported(external('w.bin', '-1'), { external: read })).toThrow(/offset -1/);
+    expect(() => imported(external('w.bin'))).toThrow(/w\.bin, which cannot be read here/);
+    expect(() => imported(external('w.bin'), { external: () => new Uint8Array(3) })).toThrow(
+      /ends before its 24 bytes/,
+    );
+  });
+});
+
+/** A model whose graph has these further fields. */
+function withinGraph(model: Uint8Array, more: Uint8Array): Uint8Array {
+  const at = model.indexOf(0x3a);
+  const [low, high] = [model[at + 1]!, model[at + 2]!];
+  const isLong = low >= 0x80;
+  const length = isLong ? (low & 0x7f) + high * 128 : low;
+  const start = at + (isLong ? 3 : 2);
+  const graph = Uint8Array.of(...model.subarray(start, start + length), ...more);
+  const head = model.subarray(0, at);
+  const tail = model.subarray(start + length);
+  return Uint8Array.of(...head, ...new Message().content(7, graph).finish(), ...tail);
+}
+
+describe('refusals', () => {
+  const weight = floats('w', [3, 2]);
+  const plain: NodeText[] = [['MatMul', 'x w', 'y']];
+
+  it.each<[RegExp, Uint8Array, OnnxImportOptions?]>([
+    [/^Foo \(node "Foo0"\): this operation is not supported$/, file({ x: ['n', 3] }, [['Foo', 'x', 'y']])],
+    [
+      /opset\); 13 to 21 are supported: export it again/,
+      file({ x: ['n', 3] }, plain, [weight], { opset: 12 }),
+    ],
+    [/first axis, which must be that of the samples/, file({ x: [8, 3] }, plain, [weight])],
+    [/x has the shape \[n, t\]: set the shape of a sample/, file({ x: ['n', 't'] }, plain, [weight])],
+    [/the shape \[4\] does not fit/, file({ x: ['n', 3] }, plain, [weight]), { shapes: { x: [4] } }],
+    [
+      /2 outputs, and a model has one: choose one of y, z/,
+      file({ x: ['n', 3] }, plain, [weight], { outputs: ['y', 'z'] }),
+    ],
+    [/no node gives "q"; the outputs are y/, file({ x: ['n', 3] }, plain, [weight]), { output: 'q' }],
+    [/matmul: .*the inner sizes differ: 4/, file({ x: ['n', 4] }, plain, [weight])],
+    [/depend on any input/, file({ x: ['n', 3] }, [['Neg', 'w', 'y']], [weight])],
+    [
+      /further output of an operation/,
+      file({ x: ['n', 3] }, [
+        ['Dropout', 'x', 'a m'],
+        ['Not', 'm', 'y'],
+      ]),
+    ],
+    [/elements of type string/, file({ x: ['n', 3] }, [['Cast', 'x', 'y', { to: 8 }]])],
+    [
+      /the shape must be known in advance/,
+      file({ x: ['n', 3] }, [
+        ['Cast', 'x', 's', { to: 7 }],
+        ['Reshape', 'x s', 'y'],
+      ]),
+    ],
+  ])('%s', (message, bytes, options) => {
+    expect(() => imported(bytes, options)).toThrow(message);
+  });
+
+  it.each<[RegExp, Uint8Array]>([
+    [/no version of the format: it is damaged, or no ONNX file/, new Uint8Array()],
+    [/takes "w", which nothing before it gives: the file is damaged/, file({ x: ['n', 3] }, plain)],
+    [/wire type|part of|field of number|ends within/, new TextEncoder().encode('{"model": "no"}')],
+    [
+      /w \[3, 2\] has 20 bytes; expected 24/,
+      file({ x: ['n', 3] }, plain, [{ ...weight, data: weight.data.slice(0, 20) }]),
+    ],
+    [/has the shape \[-3, 2\]/, file({ x: ['n', 3] }, plain, [{ ...weight, shape: [-3, 2] }])],
+  ])('of what is damaged: %s', (message, bytes) => {
+    let found: unknown;
+    try {
+      imported(bytes);
+    } catch (error) {
+      found = error;
+    }
+    expect(found).toMatchObject({
+      name: 'OnnxImportError',
+      isDamaged: true,
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('of what asks for more than a model may be, at once', () => {
+    const large = (nodes: NodeText[], tensors: OnnxTensor[]) =>
+      expect(() => imported(file({ x: ['n', 3] }, nodes, tensors)));
+    const ranged: NodeText[] = [
+      ['Range', 'zero end one', 'r'],
+      ['Gather', 'r x', 'y'],
+    ];
+    const scalar = (name: string, value: number) => integers(name, [value], []);
+    large(ranged, [scalar('zero', 0), scalar('one', 1), scalar('end', 2 ** 40)]).toThrow(/at most 4194304/);
+    large(
+      [
+        ['Expand', 'one size', 'r'],
+        ['Add', 'x r', 'y'],
+      ],
+      [scalar('one', 1), integers('size', [2 ** 20, 2 ** 20, 3])],
+    ).toThrow(/too much computing/);
+    large([['Tile', 'x many', 'y']], [integers('many', [1, 2 ** 40])]).toThrow(/classes is \d+/);
+  });
+});
+
+it('names layers after modules, and ends them where weights are', () => {
+  const path = (name: string, node: NodeText) => [name, node] as const;
+  const nodes = [
+    path('/enc/enc.0/Conv', ['Conv', 'x onnx::Conv_5', 'a', { kernel_shape: [1, 1] }]),
+    path('/enc/enc.1/Relu', ['Relu', 'a', 'b']),
+    path('/pool/GlobalAveragePool', ['GlobalAveragePool', 'b', 'c']),
+    path('/Flatten', ['Flatten', 'c', 'd']),
+    path('/fc/Gemm', ['Gemm', 'd fc.weight fc.bias', 'y', { transB: 1 }]),
+  ] as const;
+  const bytes = encodeOnnx({
+    ...{
+      irVersion: 8,
+      opset: 17,
+      producer: 'pytorch',
+      description: '',
+      graphName: 'g',
+      metadata: { kept: 'yes' },
+    },
+    nodes: nodes.map(([name, [op, from, to, attributes = {}]]) => ({
+      ...{ name, op, attributes, inputs: from.split(' '), outputs: [to] },
+    })),
+    tensors: [floats('onnx::Conv_5', [4, 3, 1, 1]), floats('fc.weight', [2, 4]), floats('fc.bias', [2])],
+    inputs: [{ name: 'x', type: 'float', shape: ['batch', 3, 4, 4], description: '' }],
+    outputs: [{ name: 'y', type: 'float', shape: ['batch', 2], description: '' }],
+  });
+  const { model, metadata, producer, opset, notes } = imported(bytes);
+  expect(model.layers.map(({ name, type }) => `${name}: ${type}`)).toEqual([
+    'enc-0: Conv',
+    'Flatten1: Flatten',
+    'fc: Gemm',
+  ]);
+  expect(names(model)).toEqual(['enc-0.weight', 'fc.weight', 'fc.bias']);
+  expect(model.description.classes).toBe(2);
+  expect([metadata.get('kept'), producer, opset]).toEqual(['yes', 'pytorch', 17]);
+  expect(notes.at(-1)).toBe('the 2 numbers that it gives are taken for the scores of classes');
+  expect(imported(bytes, { isNumbers: true }).model.description).toMatchObject({ output: [2] });
+  expect(imported(bytes, { output: 'd' }).model.layers.map(({ name }) => name)).toEqual(['enc-0', 'output']);
+});
