@@ -20,6 +20,7 @@ import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { datasetAt, datasetNames, datasets } from '../src/commands/data/get/datasets.ts';
 import { get } from '../src/commands/data/get/get.ts';
+import { npmFailure } from '../src/commands/data/get/npm-failure.ts';
 import { bringPresetData, readJob } from '../src/files/read-job.ts';
 
 let folder: string;
@@ -185,5 +186,35 @@ describe('presets', () => {
     writeFileSync('data/penguins.csv', '');
     await bringPresetData('tabular');
     await bringPresetData('mnist-mlp');
+  });
+});
+
+describe('a download that fails', () => {
+  it.each([
+    [
+      'npm error code E404\nnpm error 404 Not Found - GET https://registry.example/x\nnpm error 404\nnpm error A complete log of this run',
+      '404 Not Found - GET https://registry.example/x',
+    ],
+    [
+      'npm error code ECONNREFUSED\nnpm error syscall connect\nnpm error errno ECONNREFUSED\nnpm error FetchError: request to http://127.0.0.1:1/x failed, reason: connect ECONNREFUSED 127.0.0.1:1\n',
+      'FetchError: request to http://127.0.0.1:1/x failed, reason: connect ECONNREFUSED 127.0.0.1:1',
+    ],
+    [
+      'npm ERR! code ENOTFOUND\nnpm ERR! network request to https://registry.example/x failed\n',
+      'network request to https://registry.example/x failed (ENOTFOUND)',
+    ],
+    ['npm error code EWHATEVER\n', 'EWHATEVER'],
+  ])("gives npm's reason", (stderr, reason) => {
+    expect(npmFailure(Object.assign(new Error('Command failed: npm pack'), { stderr }))).toBe(reason);
+  });
+
+  it('names npm where there is none', async () => {
+    vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    vi.stubEnv('PATH', folder);
+    try {
+      await expect(get('penguins', {})).rejects.toThrow(/npm: npm was not found on the PATH; install it$/);
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 });

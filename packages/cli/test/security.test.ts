@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readClientTls, readServerTls } from '@kasane/protocol/internal/security/tls';
 import { defaultLimits } from '@kasane/protocol/limits';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { issue, issueAuthority } from '../src/commands/cert/issue.ts';
 import { withoutSecrets } from '../src/process/hide-secrets.ts';
 import { span } from '../src/program/duration.ts';
@@ -96,6 +96,14 @@ describe('certificates', () => {
     expect(() => readServerTls({ tlsCert: write('e', ended.cert), tlsKey: write('ek', ended.key) })).toThrow(
       /it expired on \d{4}/,
     );
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 3 * 86_400_000 });
+    try {
+      expect(() => readServerTls({ tlsCert, tlsKey })).toThrow(
+        /good\.pem: it is not valid before \d{4}-\d\d-\d\d \d\d:\d\d UTC; check this machine's clock/,
+      );
+    } finally {
+      vi.useRealTimers();
+    }
     expect(() => readServerTls({ tlsCert, tlsKey, tlsCa: tlsCert })).toThrow(/not a CA certificate/);
     expect(() => readServerTls({ tlsCert: tlsKey, tlsKey })).toThrow(/contains no certificate/);
     expect(() => readServerTls({ tlsCert, tlsKey: tlsCert })).toThrow(/no unencrypted private key/);

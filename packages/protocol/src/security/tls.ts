@@ -185,6 +185,13 @@ function readPair(certPath: string | undefined, keyPath: string | undefined) {
       `${certPath}: it expired on ${new Date(ended).toISOString().slice(0, 10)}; get a new one, or create one with \`kasane cert dev\``,
     );
   }
+  const begins = Date.parse(certificate.validFrom);
+  if (begins > Date.now()) {
+    throw new KasaneError(
+      'USAGE',
+      `${certPath}: it is not valid before ${new Date(begins).toISOString().slice(0, 16).replace('T', ' ')} UTC; check this machine's clock, or get another one`,
+    );
+  }
   return { cert, key };
 }
 

