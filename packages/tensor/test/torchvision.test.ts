@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { openWasmSession } from '../src/backends/wasm/session.ts';
 import { adoptWeights } from '../src/io/adopt.ts';
 import { encodeSafetensors } from '../src/io/safetensors.ts';
-import { fromTorchvision, readWeights } from '../src/io/torchvision.ts';
+import { fromTorchvision, readWeights, readWrapped } from '../src/io/torchvision.ts';
 import { describePreset } from '../src/models/presets.ts';
 import type { NamedTensor } from '../src/named-tensor.ts';
 import { buildModel, initializeParameters, type Model, type ModelDescription } from '../src/nn/model.ts';
@@ -138,4 +138,43 @@ it('says the shape of a tensor that does not fit as its file has it', () => {
     'fc1.weight [2, 8] (the file has [9, 3], which is [3, 9] here)',
     'fc1.bias [8] (not in the file)',
   ]);
+});
+
+describe('names inside of a wrapper', () => {
+  const layers = [{ type: 'dense', units: 3, name: 'fc' }];
+  const model = buildModel({ input: [2], classes: 3, layers } as ModelDescription);
+  const file = (prefix: string, more: readonly string[] = []) => {
+    const shapes: readonly (readonly [string, readonly number[]])[] = [
+      [`${prefix}fc.weight`, [3, 2]],
+      [`${prefix}fc.bias`, [3]],
+      ...more.map((name) => [name, [1]] as const),
+    ];
+    const tensors = shapes.map(([name, shape]) => ({ name, shape, data: new Float32Array(sizeOf(shape)) }));
+    return encodeSafetensors(tensors, {});
+  };
+
+  it.each(['module.', '_orig_mod.', 'model.', 'module._orig_mod.', 'model.module.'])('%s', (prefix) => {
+    const { tensors, wrapper } = readWrapped(model, file(prefix, ['loss.scale', `${prefix}extra`]));
+    expect(wrapper).toBe(prefix);
+    expect(tensors.map(({ name, shape }) => [name, ...shape])).toEqual([
+      ['fc.weight', 2, 3],
+      ['fc.bias', 3],
+      ['loss.scale', 1],
+      ['extra', 1],
+    ]);
+  });
+
+  it('are left alone where some fit as they are, or none does', () => {
+    expect(readWrapped(model, file('', ['module.fc.bias']))).toMatchObject({ wrapper: '' });
+    expect(readWrapped(model, file('net.'))).toMatchObject({
+      wrapper: '',
+      tensors: [{ name: 'net.fc.weight' }, {}],
+    });
+    const own = buildModel({
+      ...{ input: [2], classes: 3 },
+      layers: [{ type: 'dense', units: 3, name: 'model' }],
+    } as ModelDescription);
+    const bare = encodeSafetensors([{ name: 'model.weight', shape: [3, 2], data: new Float32Array(6) }], {});
+    expect(readWrapped(own, bare)).toMatchObject({ wrapper: '', tensors: [{ name: 'model.weight' }] });
+  });
 });

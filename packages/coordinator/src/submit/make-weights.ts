@@ -4,7 +4,7 @@ import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
 import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { adoptWeights, describeAdopted, notFinite } from '@kasane/tensor/io/adopt';
 import { decodeSafetensors } from '@kasane/tensor/io/safetensors';
-import { readWeights, type WeightLayout } from '@kasane/tensor/io/torchvision';
+import { readWrapped, type WeightLayout } from '@kasane/tensor/io/torchvision';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import { formatShape } from '@kasane/tensor/shape';
 import { sha256 } from '../params/files.ts';
@@ -54,13 +54,13 @@ export function makeWeights(request: WeightsRequest): StartingWeights {
     new KasaneError('JOB_INVALID', why.startsWith(`${init}: `) ? `init: ${why}` : `init: ${init}: ${why}`, {
       cause,
     });
-  let tensors: ReturnType<typeof readWeights>;
+  let read: ReturnType<typeof readWrapped>;
   let digest: string;
   let bytes: Uint8Array;
   try {
     bytes = readRegularSync(request.file ?? init, mostBytes(model.parameterCount));
     digest = sha256(bytes);
-    tensors = readWeights(model, bytes, initLayout);
+    read = readWrapped(model, bytes, initLayout);
   } catch (error) {
     throw refuse(messageOf(error), error);
   }
@@ -69,7 +69,7 @@ export function makeWeights(request: WeightsRequest): StartingWeights {
       `its SHA-256 is ${digest}, but was ${expected} when the job was submitted; restore that file, or submit the job again`,
     );
   }
-  const adopted = adoptWeights(model, parameters, tensors);
+  const adopted = adoptWeights(model, parameters, read.tensors);
   const what = describeAdopted(adopted);
   if (adopted.taken.length === 0)
     throw refuse(
@@ -79,5 +79,6 @@ export function makeWeights(request: WeightsRequest): StartingWeights {
   if (broken !== undefined) {
     throw refuse(`${broken}: the training run that wrote it diverged. Start from an earlier checkpoint`);
   }
-  return { parameters, what: `${init}: ${what}`, digest };
+  const without = read.wrapper === '' ? '' : `; read without the prefix '${read.wrapper}' of its names`;
+  return { parameters, what: `${init}: ${what}${without}`, digest };
 }

@@ -86,7 +86,9 @@ export function decodeModelFile(bytes: Uint8Array): ModelFile {
   for (const { name, offset, size } of model.parameters) {
     const tensor = byName.get(name);
     if (tensor?.data.length !== size) {
-      throw new SafetensorsError(`tensor '${name}' of ${size} numbers is missing`);
+      const like = tensors.find((other) => other.name.endsWith(`.${name}`));
+      const hint = like ? `; it has '${like.name}': save it under the names that Kasane wrote` : '';
+      throw new SafetensorsError(`tensor '${name}' of ${size} numbers is missing${hint}`);
     }
     parameters.set(tensor.data, offset);
   }

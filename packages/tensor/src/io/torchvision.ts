@@ -9,6 +9,7 @@ import type { Model, ModelLayer } from '../nn/model.ts';
 import { transposed } from '../onnx/graph.ts';
 import { type Shape, sameShape, sizeOf } from '../shape.ts';
 import { decodeSafetensors, SafetensorsError } from './safetensors.ts';
+import { unwrapped, wrapperOf } from './wrapped-names.ts';
 
 interface TorchParameter {
   readonly name: string;
@@ -53,23 +54,38 @@ export type WeightLayout = 'kasane' | 'torch';
  * @param layout as whoever has the file says
  * @throws SafetensorsError, also when both layouts fit
  */
-export function readWeights(model: Model, bytes: Uint8Array, layout?: WeightLayout): NamedTensor[] {
-  const { tensors, metadata, skipped } = decodeSafetensors(bytes, { others: 'skip' });
-  for (const { names } of expected(model)) {
-    const name = names.find((each) => skipped.has(each));
+export const readWeights = (model: Model, bytes: Uint8Array, layout?: WeightLayout): NamedTensor[] =>
+  readWrapped(model, bytes, layout).tensors;
+
+/** The same, and the prefix that a wrapper of PyTorch's had put in front of the names; '' where there was none. */
+export function readWrapped(
+  model: Model,
+  bytes: Uint8Array,
+  layout?: WeightLayout,
+): { readonly tensors: NamedTensor[]; readonly wrapper: string } {
+  const { tensors: written, metadata, skipped } = decodeSafetensors(bytes, { others: 'skip' });
+  const places = expected(model);
+  const wrapper = wrapperOf(
+    [...written.map(({ name }) => name), ...skipped.keys()],
+    new Set(places.flatMap(({ names }) => names)),
+  );
+  for (const { names } of places) {
+    const name = names.map((each) => wrapper + each).find((each) => skipped.has(each));
     if (name === undefined) continue;
     throw new SafetensorsError(
       `tensor '${name}' is ${skipped.get(name)}; only F32, F16, BF16 and F64 are supported. Save it as F32`,
     );
   }
-  if (metadata['kasane.model'] !== undefined && layout === undefined) return tensors;
+  const tensors = written.map((tensor) => ({ ...tensor, name: unwrapped(tensor.name, wrapper) }));
+  if (metadata['kasane.model'] !== undefined && layout === undefined) return { tensors, wrapper };
   const found = find(model, tensors);
   const chosen = layout ?? layoutOf(model, found);
   const used = new Set(found.map(({ tensor }) => tensor));
-  return [
+  const named = [
     ...found.map((each) => (chosen === 'kasane' ? { ...each.tensor, name: each.name } : turned(model, each))),
     ...tensors.filter((tensor) => !used.has(tensor)),
   ];
+  return { tensors: named, wrapper };
 }
 
 /** A parameter of a model, and what it may be called in a file. */
