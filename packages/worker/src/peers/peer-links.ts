@@ -13,10 +13,17 @@ import type { Logger } from 'pino';
 
 /** A peer that does not answer the probes within this time, in milliseconds, is not reached. */
 const PROBE_MS = 10_000;
-/** The best of so many counts: a machine that is busy for a moment has no slow link. */
+/**
+ * Bytes of a probe there and back: small ones first, since all workers probe all others at once, which a slow network carries only then.
+ * Where they come back as fast as this, in bytes a second, large ones say more.
+ */
+const SMALL_PROBE = 1 << 16;
+const LARGE_PROBE = FRAME_PAYLOAD_BYTES;
+const FAST = 1e7;
+/** Of each size the best of so many counts: a machine that is busy for a moment has no slow link. */
 const PROBES = 3;
 /** Probes of one link that are answered: more than are ever asked, and no way to fill the memory of who answers. */
-const ANSWERED = 2 * PROBES;
+const ANSWERED = 4 * PROBES;
 /** Who is dialled may hear of the key a little later than who dials: so often it is tried, the first time again after so long. */
 const DIALS = 5;
 const REDIAL_MS = 100;
@@ -114,6 +121,7 @@ export class PeerLinks {
       return;
     }
     let [isReached, began, best, probes] = [false, performance.now(), 0, 0];
+    let bytes = SMALL_PROBE;
     const broke = (why: string) => {
       if (isReached || dials === DIALS) return this.#broke(worker, why);
       clearTimeout(probe);
@@ -121,16 +129,16 @@ export class PeerLinks {
       this.#links.set(worker, { peer, link: undefined, forRoom: [], timer: again });
       link.close();
     };
-    const ask = () =>
-      link.send(encodeFrame({ kind: 'probe', answer: false }, new Uint8Array(FRAME_PAYLOAD_BYTES)));
+    const ask = () => {
+      began = performance.now();
+      link.send(encodeFrame({ kind: 'probe', answer: false }, new Uint8Array(bytes)));
+    };
     const link = this.#open(peer, socket, broke, () => {
       const now = performance.now();
-      best = Math.max(best, (2 * FRAME_PAYLOAD_BYTES) / Math.max((now - began) / 1000, 1e-6));
-      if (++probes < PROBES) {
-        began = now;
-        ask();
-        return;
-      }
+      best = Math.max(best, (2 * bytes) / Math.max((now - began) / 1000, 1e-6));
+      probes++;
+      if (probes === PROBES && best >= FAST) [bytes, best] = [LARGE_PROBE, 0];
+      if (probes < (bytes === LARGE_PROBE ? 2 * PROBES : PROBES)) return ask();
       clearTimeout(probe);
       isReached = true;
       this.#options.say({
