@@ -43,7 +43,7 @@ it('deletes all of several jobs or none, once each', { timeout: 120_000 }, async
   expect(unknown).toMatchObject({ code: 66, stdout: '' });
   expect(unknown.stderr).toContain("there is no job 'nobody'");
   expect(await listed()).toEqual([waits, two, one]);
-  expect(await run('--yes', one, one)).toMatchObject({ code: 0, stdout: `${one} deleted (0.0 MiB)\n` });
+  expect(await run('--yes', one, one)).toMatchObject({ code: 0, stdout: `${one} deleted (0 B)\n` });
   expect((await run('--yes', two, '--json')).stdout).toBe(`{"job":"${two}","bytes":0}\n`);
   expect(await listed()).toEqual([waits]);
 });

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../../../test/support/cluster.ts';
+import { batchJob } from '../src/commands/find-batch/batch-job.ts';
 import { fastest, hasStopped, type Measured, speedOf, suggested } from '../src/commands/find-batch/sizes.ts';
 import { kasane } from './support/kasane.ts';
 
@@ -38,6 +39,12 @@ it('stops after two sizes that are no faster', () => {
 
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
+
+it('refuses a batch that no job may have, by its option', async () => {
+  await expect(batchJob('xor', { from: 1e9, seconds: 1 })).rejects.toThrow(
+    /^--from 1000000000: expected at most 1000000$/,
+  );
+});
 
 it('measures sizes as far as memory reaches, and changes no file', { timeout: 240_000 }, async () => {
   const cwd = temporaryDirectory(cleanUp);

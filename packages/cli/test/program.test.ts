@@ -140,6 +140,12 @@ it('what a program prints is no part of --json', async () => {
   expect(stderr).toContain('good morning');
 });
 
+it('a file with JSX', async () => {
+  await expect(jobOf(put('export default <div/>', 'tsx'))).rejects.toThrow(
+    /my program \d+\.tsx: Node does not run files with JSX; rename it to .*\.ts$/,
+  );
+});
+
 it('a file that is not there', async () => {
   await expect(jobOf(join(folder, 'absent.ts'))).rejects.toMatchObject({ code: 'NO_INPUT' });
 });

@@ -141,6 +141,14 @@ describe('what no viewer shows whole is refused, by both', () => {
     ['half a PNG', () => png.subarray(0, png.length >> 1), /it is damaged or truncated/],
     ['half a WebP', () => webp.subarray(0, webp.length >> 1), /it is damaged or truncated/],
     [
+      'half an AVIF',
+      async () => {
+        const whole = await sharp(png).avif().toBuffer();
+        return whole.subarray(0, whole.length >> 1);
+      },
+      /it is damaged or truncated/,
+    ],
+    [
       'a page that says not found',
       () => Buffer.from('<html>not found</html>'),
       /not an image in a supported format/,

@@ -129,6 +129,8 @@ export function readJobText(path: string): string {
     throw refuse(
       `${path}: an image, not a job file; create one for a folder of them with \`kasane init job.yaml --data FOLDER\``,
     );
+  if (/\.[jt]sx$/i.test(path))
+    throw refuse(`${path}: Node does not run files with JSX; rename it to ${path.replace(/x$/i, '')}`);
   if (path.endsWith('.safetensors'))
     throw refuse(
       `${path}: weights, not a job file; to begin with them, write init: ${path} in a job file. \`kasane predict\` and \`kasane eval\` use them`,

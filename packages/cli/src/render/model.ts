@@ -3,7 +3,7 @@ import type { RegisteredModel } from '@kasane/protocol/client';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { ModelRecord, ModelVersion } from '@kasane/protocol/gen/kasane/v1/models';
 import { printableLine } from '@kasane/protocol/internal/events/plain-text';
-import { count } from './count.ts';
+import { byteSize, count } from './count.ts';
 import { formatMetric, metricName } from './job.ts';
 import { moment, table } from './table.ts';
 import { testMetricsLine } from './test-metrics.ts';
@@ -34,14 +34,12 @@ export function modelTable(models: readonly ModelVersion[]): string[] {
     nameOf(model),
     model.aliases.join(', '),
     model.job,
-    mebibytes(model.bytes),
+    byteSize(model.bytes),
     moment(time(model.registeredAt)),
     model.description.split('\n', 1)[0]!,
   ]);
   return table(['MODEL', 'ALIASES', 'JOB', 'SIZE', 'REGISTERED', 'DESCRIPTION'], rows).split('\n');
 }
-
-export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 /** The epoch whose weights they are: the best one, if the job was to stop early. Undefined where none is known. */
 export function epochOf({ job }: ModelRecord): EpochResult | undefined {
@@ -98,7 +96,7 @@ export function detailLines(found: RegisteredModel): string[] {
     ['Began with', beginning(record)],
     ['Job file', source && sourceText(source)],
     ['Kasane', versionsText(record)],
-    ['Size', mebibytes(model.bytes)],
+    ['Size', byteSize(model.bytes)],
     ['SHA-256', model.digest],
   ];
   return lines.flatMap(([name, text]) =>

@@ -271,8 +271,13 @@ export function whyNot(cause: unknown): string {
   if (/^premature end$|premature end of JPEG/i.test(first)) return 'it is truncated';
   // libvips may lose what its decoder warned of: that it did is what is left.
   if (/exceeds pixel limit/i.test(first)) return 'it has more than 268 million pixels; save it smaller';
-  if (/libpng read error|unable to parse image|corrupt header|^Warning treated as error/i.test(first))
+  if (
+    /libpng read error|unable to parse image|corrupt header|^Warning treated as error|bad seek|quantization table/i.test(
+      first,
+    )
+  )
     return 'it is damaged or truncated';
+  if (/coordinates out of range/i.test(first)) return 'one of its sides is too long; save it smaller';
   return `it cannot be decoded: ${first}`;
 }
 

@@ -13,6 +13,9 @@ export interface Sizes {
 /** So small that nothing diverges, whatever the batch. */
 const NO_LEARNING = 1e-12;
 
+/** Of job files. */
+const LARGEST_BATCH = 1_000_000;
+
 /** @throws KasaneError USAGE, NO_INPUT, JOB_INVALID */
 export async function batchJob(
   jobOrPreset: string,
@@ -21,6 +24,8 @@ export async function batchJob(
   const { from, to, data } = options;
   if (from !== undefined && to !== undefined && from > to)
     throw new KasaneError('USAGE', `--from ${from}: expected at most --to, which is ${to}`);
+  if (from !== undefined && from > LARGEST_BATCH)
+    throw new KasaneError('USAGE', `--from ${from}: expected at most ${LARGEST_BATCH}`);
   const { spec } = await jobOf(jobOrPreset, { ...(data !== undefined && { data }) });
   const { exchange: _, checkpoint: __, ...job } = spec;
   const { stopEarly: ___, schedule: ____, ...training } = spec.training;

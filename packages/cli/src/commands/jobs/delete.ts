@@ -6,7 +6,7 @@ import { hasEnded } from '@kasane/protocol/job-state';
 import { err, out } from '../../output/say.ts';
 import { isSure } from '../../process/is-sure.ts';
 import { withClient } from '../../process/with-client.ts';
-import { count } from '../../render/count.ts';
+import { byteSize, count } from '../../render/count.ts';
 
 interface DeleteOptions extends ClientOptions {
   /** Nothing is asked. */
@@ -29,7 +29,7 @@ export async function deleteJobs(ids: readonly string[], options: DeleteOptions)
     jobs.sort((a, b) => Number(hasEnded(a.state)) - Number(hasEnded(b.state)));
     for (const { id } of jobs) {
       const bytes = await client.delete(id);
-      const line = `${id} deleted (${(bytes / 2 ** 20).toFixed(1)} MiB)`;
+      const line = `${id} deleted (${byteSize(bytes)})`;
       out.lines(options.json ? JSON.stringify({ job: id, bytes }) : line);
     }
   });

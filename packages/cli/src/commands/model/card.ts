@@ -7,13 +7,13 @@ import { leafPaths, valueAtPath } from '@kasane/protocol/internal/job/job-diff';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { testMetricNames, testMetricText } from '@kasane/tensor/internal/test-metrics';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
+import { byteSize } from '../../render/count.ts';
 import { formatMetric, percent } from '../../render/job.ts';
 import {
   beginning,
   dataText,
   epochOf,
   jobFileOf,
-  mebibytes,
   nameOf,
   sourceText,
   versionsText,
@@ -173,7 +173,7 @@ function origin({ model, record }: RegisteredModel): string[] {
     ['trained', day(job?.endedAt)],
     ['registered', day(model.registeredAt)],
     ['Kasane', plain(versionsText(record))],
-    ['weights', `${mebibytes(model.bytes)}, SHA-256 \`${model.digest}\``],
+    ['weights', `${byteSize(model.bytes)}, SHA-256 \`${model.digest}\``],
   ]);
 }
 

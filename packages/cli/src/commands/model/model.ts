@@ -4,7 +4,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { err, out } from '../../output/say.ts';
 import { isSure } from '../../process/is-sure.ts';
 import { withClient } from '../../process/with-client.ts';
-import { count } from '../../render/count.ts';
+import { byteSize, count } from '../../render/count.ts';
 import { detailLines, detailRecord, modelTable, nameOf, versionRecord } from '../../render/model.ts';
 
 interface Options extends ClientOptions {
@@ -110,8 +110,7 @@ export async function deleteModels(
     }
     for (const model of all) {
       const bytes = await client.models.delete(model);
-      const size =
-        bytes > 0 ? ` (${(bytes / 2 ** 20).toFixed(1)} MiB)` : '; another version has the same weights';
+      const size = bytes > 0 ? ` (${byteSize(bytes)})` : '; another version has the same weights';
       print(options, { model, bytes }, `${model} deleted${size}`);
     }
   });

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { backUp } from '@kasane/coordinator/internal/store/backup';
 import { err, out } from '../../output/say.ts';
 import { stateFolder } from '../../program/options.ts';
-import { count } from '../../render/count.ts';
+import { byteSize, count } from '../../render/count.ts';
 
 export interface BackupOptions {
   readonly state?: string;
@@ -20,7 +20,7 @@ export async function backup(target: string, options: BackupOptions): Promise<vo
   for (const file of missing)
     err.write(`kasane: ${file} is missing; its job continues from the previous checkpoint\n`);
   out.write(
-    `${count(jobs, 'job')}, ${files} checkpoints and weights, ${(bytes / 2 ** 20).toFixed(1)} MiB; continue from it with\n` +
+    `${count(jobs, 'job')}, ${files} checkpoints and weights, ${byteSize(bytes)}; continue from it with\n` +
       `  kasane coordinator --state ${folder}\n`,
   );
 }
