@@ -104,13 +104,7 @@ const tables: Readonly<
   Record<string, (client: CoordinatorClient, query: URLSearchParams) => Promise<unknown>>
 > = {
   /** All jobs, or the trials of `sweep`, as columns. */
-  async '/runs'(client, query) {
-    const sweep = query.get('sweep') ?? '';
-    const jobs = await client.list(Number.POSITIVE_INFINITY, { sweep, withSpecs: true });
-    const runs = jobs.map((job) => runOf(job, job.spec, costs));
-    await costs.prepare(runs.map(({ file }) => file));
-    return packedRuns(runs);
-  },
+  '/runs': (client, query) => runsOf(client, query.get('sweep') ?? ''),
   /** The epochs of each `job`; none for one that has been deleted meanwhile. */
   '/curves'(client, query) {
     const epochsOf = async (job: string) => {
@@ -124,6 +118,27 @@ const tables: Readonly<
     return Promise.all(query.getAll('job').slice(0, CURVES).map(epochsOf));
   },
 };
+
+/** What is being fetched and packed, by sweep: of thousands of jobs that takes a second, and pages open by the dozen. */
+const packing = new WeakMap<CoordinatorClient, Map<string, Promise<unknown>>>();
+
+/** Whoever asks meanwhile is answered with the same. */
+function runsOf(client: CoordinatorClient, sweep: string): Promise<unknown> {
+  const underWay = packing.get(client) ?? new Map<string, Promise<unknown>>();
+  packing.set(client, underWay);
+  const known = underWay.get(sweep);
+  if (known) return known;
+  const packed = packRuns(client, sweep).finally(() => underWay.delete(sweep));
+  underWay.set(sweep, packed);
+  return packed;
+}
+
+async function packRuns(client: CoordinatorClient, sweep: string): Promise<unknown> {
+  const jobs = await client.list(Number.POSITIVE_INFINITY, { sweep, withSpecs: true });
+  const runs = jobs.map((job) => runOf(job, job.spec, costs));
+  await costs.prepare(runs.map(({ file }) => file));
+  return packedRuns(runs);
+}
 
 /** What models cost, for all pages. */
 const costs = new ModelCosts();
