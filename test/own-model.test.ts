@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { KasaneClient } from '@kasane/client/client';
 import { defineLayer, defineModel } from '@kasane/client/model';
 import { packDataset, type Sample } from '@kasane/data/pack-dataset';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Node } from '@kasane/tensor/graph';
 import { xavierUniform } from '@kasane/tensor/nn/initializers';
 import { constant } from '@kasane/tensor/ops/leaf';
@@ -172,6 +173,31 @@ it('says of what is wrong with a loss and a metric where to look', { timeout: 12
   expect(await wrong(same, (score) => add(score, constant(50)))).toMatch(
     /its accuracy adds up to \S+ over \d+ losses, but an accuracy of a sample is 0 to 1: .* set its kind to error/,
   );
+});
+
+it('is cancelled at once while its weights are drawn, which may take minutes', {
+  timeout: 120_000,
+}, async () => {
+  const large = defineModel({
+    input: [2],
+    build(m, x) {
+      const scaled = m.scope('large', (s) => {
+        const weights = Array.from({ length: 12 }, (_, i) =>
+          s.parameter(`w${i}`, [1290, 1290], { kind: 'orthogonal' }),
+        );
+        return weights.reduce((product, weight) => mul(product, mean(weight)), x);
+      });
+      return m.layer('dense', { units: 2 }, scaled);
+    },
+    loss: {
+      target: { dtype: 'f32', shape: [2] },
+      of: ({ output, target }) => mean(abs(sub(output!, target!)), [1]),
+    },
+  });
+  const handle = await client.submit({ ...job, model: large });
+  await expect.poll(async () => (await handle.get()).state).toBe(JobState.JOB_STATE_RUNNING);
+  await handle.cancel();
+  expect((await handle.get()).state).toBe(JobState.JOB_STATE_CANCELLED);
 });
 
 it('refuses a graph that has been changed, by its path', async () => {

@@ -240,3 +240,18 @@ describe('memory', { timeout: 120_000 }, () => {
     ).toBe('');
   });
 });
+
+it('lays out no model for somebody who is gone', async () => {
+  const definition = { version: 1, inputs: [[2]], nodes: [['neg', 0]], output: 1 };
+  const job = checkJob({
+    ...{ name: 'a', training: { batch: 8 } },
+    model: {
+      ...{ input: [2], classes: 2, definitions: { mine: definition } },
+      layers: [{ type: 'mine' }, { type: 'dense', units: 2 }],
+    },
+    data: { format: 'csv', path: join(folder, 't.csv'), columns: { kind: 'ignore' }, target: 'class' },
+  });
+  const data = await loadData(job, anywhere);
+  await checkTraining(job, data, []);
+  await expect(checkTraining(job, data, [], AbortSignal.abort())).rejects.toThrow('exited');
+});

@@ -1,6 +1,7 @@
 /** What of a run outlives its process: checkpoints, with the shards counted since the one before, and the trained weights. */
 import { join } from 'node:path';
 import type { DataParts } from '@kasane/data/dataset';
+import type { Access } from '@kasane/data/internal/files/access';
 import { placeOf } from '@kasane/data/open';
 import { messageOf } from '@kasane/protocol/errors';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -13,6 +14,7 @@ import { RetryingDisk } from '../store/disk.ts';
 import type { LedgerRow } from '../store/ledger-rows.ts';
 import type { Metrics } from '../store/metrics.ts';
 import { checkIdentity, identityOf } from '../submit/data-identity.ts';
+import type { StartingWeights } from '../submit/make-weights.ts';
 import { startingWeights } from '../submit/starting-weights.ts';
 import { VERSION } from '../version.ts';
 import { Checkpoints, type CheckpointsOptions, type Passed } from './checkpoints.ts';
@@ -40,6 +42,8 @@ export class SavedState {
   readonly #options: SavedStateOptions;
   readonly #checkpoints: Checkpoints;
   readonly #disk: RetryingDisk;
+  /** Ends what may take minutes: the drawing of large or orthogonal weights. */
+  readonly #stopping = new AbortController();
   /** Shards that counted since the last checkpoint. */
   #ledger: LedgerRow[] = [];
 
@@ -69,7 +73,7 @@ export class SavedState {
    * @returns where the run goes on; undefined: at its beginning
    */
   async restore(parameters: ParameterServer): Promise<Position | undefined> {
-    const { id, job, data, log, store, access, metrics } = this.#options;
+    const { id, job, data, log, access, metrics } = this.#options;
     // Before anything is trained: what is there now is what it is trained on.
     await identityOf(data);
     const read = await this.#disk.write({ writing: 'position' }, () => this.#checkpoints.restore(parameters));
@@ -80,10 +84,19 @@ export class SavedState {
       await checkIdentity(id, placeOf(job.spec.data), position.step, then, data);
       return position;
     }
-    const start = await startingWeights(job, store.get(id)?.init ?? '', access, store.models);
+    const start = await this.#starting({ ...access, signal: this.#stopping.signal });
     if (start.what) log.info(`starting from ${start.what}`);
     await parameters.reset(start.parameters);
     return undefined;
+  }
+
+  async #starting(access: Access): Promise<StartingWeights> {
+    const { id, job, store } = this.#options;
+    try {
+      return await startingWeights(job, store.get(id)?.init ?? '', access, store.models);
+    } catch (error) {
+      throw access.signal?.aborted ? access.signal.reason : error;
+    }
   }
 
   /** Whether a checkpoint should be written after `step` steps, which do not end an epoch. */
@@ -142,6 +155,7 @@ export class SavedState {
   /** Nothing is waited for any longer. */
   stop(reason: Error): void {
     this.#disk.stop(reason);
+    this.#stopping.abort(reason);
   }
 
   /** Resolves when nothing is being written. */

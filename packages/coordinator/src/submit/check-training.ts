@@ -31,16 +31,22 @@ export function checkSteps(job: Job, data: DataParts): void {
 /**
  * The same, and whether there is memory for it.
  * @param backends what the workers compute with that are connected now
+ * @param signal aborted when nobody waits for it any more
  * @throws KasaneError JOB_INVALID, LIMIT
  */
-export async function checkTraining(job: Job, data: DataParts, backends: readonly string[]): Promise<void> {
+export async function checkTraining(
+  job: Job,
+  data: DataParts,
+  backends: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
   checkSteps(job, data);
   const plan = new RunPlan('', job, data);
   const onGpu = job.spec.training.math === 'fast' && !backends.every((name) => name.startsWith('wasm'));
   const known = job.spec.training.math === 'exact' || backends.length > 0;
   const mixed = describeSamples(job, data).mixup !== undefined;
   const samples = { train: plan.trainSamples, evaluate: plan.evaluateSamples };
-  await checkMemory(job, samples, mixed, known && !onGpu);
+  await checkMemory(job, samples, mixed, known && !onGpu, signal);
 }
 
 /** No part of a batch may be too small for the layers. */

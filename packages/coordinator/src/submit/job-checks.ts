@@ -37,7 +37,7 @@ export async function checkWhole(
   backends: readonly string[],
   models?: StartingModels,
 ): Promise<CheckedJob> {
-  await checkTraining(job, data, backends);
+  await checkTraining(job, data, backends, access.signal);
   const start = job.spec.init === undefined ? undefined : await startingWeights(job, '', access, models);
   const notes = [...(data.notes ?? []), ...(start?.what ? [`starting from ${start.what}`] : [])];
   return { data, init: start?.digest ?? '', notes: boundedNotes(notes) };

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { KasaneError } from '@kasane/protocol/errors';
 import { exchangedOf, floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import type { Job } from '@kasane/protocol/job';
-import { answerOf } from '@kasane/tensor/internal/node/thread-answer';
+import { answerOf, type NoAnswer } from '@kasane/tensor/internal/node/thread-answer';
 import type { Model } from '@kasane/tensor/nn/model';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { sizeOf } from '@kasane/tensor/shape';
@@ -29,6 +29,7 @@ export interface Samples {
  * Refuses a job that no worker has the memory for, or this machine has not.
  * @param mixed whether training samples are mixtures
  * @param everywhere whether all workers compute in WebAssembly, so that its limit is theirs
+ * @param signal aborted when nobody waits for it any more
  * @throws KasaneError LIMIT with the bytes
  */
 export async function checkMemory(
@@ -36,6 +37,7 @@ export async function checkMemory(
   samples: Samples,
   mixed: boolean,
   everywhere: boolean,
+  signal?: AbortSignal,
 ): Promise<void> {
   checkServer(job);
   if (!everywhere || isSmall(job, samples)) return;
@@ -45,7 +47,7 @@ export async function checkMemory(
     ...of.train.map((count) => ({ mode: 'train', samples: count, objective, mixed, memory }) as const),
     ...of.evaluate.map((count) => ({ mode: 'evaluate', samples: count, objective }) as const),
   ];
-  const bytesOf = planner(job);
+  const bytesOf = planner(job, signal);
   try {
     const bytes = await bytesOf(requests(samples));
     if (bytes <= WASM_BYTES) return;
@@ -110,20 +112,20 @@ function checkServer(job: Job): void {
 }
 
 /** Plans in a thread of its own, one after the other. */
-function planner({ model }: Job) {
+function planner({ model }: Job, signal: AbortSignal | undefined) {
   const file = import.meta.url.endsWith('.ts') ? './memory-thread.ts' : './memory-thread.js';
   const thread = new Worker(new URL(file, import.meta.url));
   const plan = async (requests: readonly ProgramRequest[]): Promise<number> => {
     const request: MemoryRequest = { model: model.description, requests };
     thread.postMessage(request);
-    const answer = await answerOf<MemoryAnswer>(thread, (why) =>
+    const refuse = (why: NoAnswer) =>
       why === 'memory'
         ? new KasaneError(
             'LIMIT',
             'model: not enough memory to lay it out. Use fewer layers, or a machine with more memory',
           )
-        : new Error('the thread that lays out the model exited'),
-    );
+        : new Error('the thread that lays out the model exited');
+    const answer = await answerOf<MemoryAnswer>(thread, refuse, signal);
     if ('refused' in answer) throw new KasaneError('JOB_INVALID', `model: ${answer.refused}`);
     return answer.bytes;
   };

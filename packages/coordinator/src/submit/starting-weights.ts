@@ -4,13 +4,20 @@ import { type Access, checkPath } from '@kasane/data/internal/files/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { modelName } from '@kasane/protocol/internal/job/model-name';
 import type { Job } from '@kasane/protocol/job';
+import { drawingWork } from '@kasane/tensor/internal/nn/flops';
 import { answerOf, type NoAnswer } from '@kasane/tensor/internal/node/thread-answer';
+import type { Model } from '@kasane/tensor/nn/model';
 import type { ModelStore } from '../store/model-store.ts';
 import { makeWeights, type StartingWeights, type WeightsRequest } from './make-weights.ts';
 import type { WeightsAnswer } from './weights-thread.ts';
 
 /** Drawing so many parameters takes 15 to 50 ms; a thread takes some hundred of the machine, and of the start of a small job. */
 const FEW_PARAMETERS = 1 << 19;
+
+/** Whether the event loop may wait for fresh weights. */
+export const isDrawnSoon = ({ parameters }: Pick<Model, 'parameters'>): boolean =>
+  parameters.reduce((sum, { initializer, shape }) => sum + drawingWork(initializer, shape), 0) <=
+  FEW_PARAMETERS;
 
 /** Registered models, by their names. */
 export type StartingModels = Pick<ModelStore, 'require' | 'path'>;
@@ -41,7 +48,7 @@ export async function startingWeights(
     file: named?.file,
     expected: expected || (named?.digest ?? ''),
   };
-  if (init === undefined && model.parameterCount <= FEW_PARAMETERS) return makeWeights(request);
+  if (init === undefined && isDrawnSoon(model)) return makeWeights(request);
   return inThread(request, access.signal);
 }
 

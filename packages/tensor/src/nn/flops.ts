@@ -1,9 +1,10 @@
-/** What operations cost. */
+/** What operations cost, and initial values. */
 import type { Node } from '../graph.ts';
 import { convolutionSizes } from '../ops/conv2d.ts';
 import { pointwiseNamed } from '../ops/index.ts';
 import { matmulSizes } from '../ops/matmul.ts';
-import { sizeOf } from '../shape.ts';
+import { type Shape, sizeOf } from '../shape.ts';
+import type { Initializer } from './layer.ts';
 
 /** Floating-point operations of a node: products and sums apart, other functions as one. */
 export function flopsOf(node: Node): number {
@@ -17,4 +18,10 @@ export function flopsOf(node: Node): number {
   }
   if (pointwiseNamed(node.op)) return sizeOf(node.shape);
   return ['sum', 'maxReduce', 'fold', 'scatterAdd'].includes(node.op) ? sizeOf(node.inputs[0]!.shape) : 0;
+}
+
+/** What drawing initial values takes, in numbers that are drawn: each column of a block is made orthogonal to those before it. */
+export function drawingWork(initializer: Initializer, shape: Shape): number {
+  const size = sizeOf(shape);
+  return initializer.kind === 'orthogonal' ? size + (size * (initializer.columns ?? shape[1]!)) / 4 : size;
 }
