@@ -72,6 +72,14 @@ test('guesses the data section, and the job trains on', { timeout: 120_000 }, as
   expect(trained.stdout + trained.stderr).toMatch(/4 of 4 parameters loaded/);
 });
 
+test('takes another number of classes', { timeout: 60_000 }, async () => {
+  const given = ['import', 'tiny.onnx', '-o', 'out/five.yaml', '--classes', '5'];
+  expect(await kasane(given, { cwd: folder })).toMatchObject({ code: 0, stderr: '' });
+  const job = parseJobFile(readFileSync(join(folder, 'out/five.yaml'), 'utf8'), 'five.yaml');
+  expect(job.model.description).toMatchObject({ classes: 5 });
+  expect(job.model.parameters.at(-1)).toMatchObject({ name: 'dense2.bias', shape: [5] });
+});
+
 test.each([
   [['nothing.onnx'], errorCodes.NO_INPUT.exit, /nothing\.onnx: file not found/],
   [['broken.onnx'], errorCodes.FILE_DAMAGED.exit, /broken\.onnx: .*the file is damaged/],
@@ -82,6 +90,11 @@ test.each([
     ['tiny.onnx', '-o', 'x.yaml', '--shape', '5'],
     errorCodes.DATA_INVALID.exit,
     /the shape \[5\] does not fit/,
+  ],
+  [
+    ['tiny.onnx', '-o', 'x.yaml', '--result', 'tanh1/Tanh:0', '--classes', '3'],
+    errorCodes.USAGE.exit,
+    /does not end in a dense layer/,
   ],
   [['tiny.onnx', '-o', 'x.yaml', '--result', 'q'], errorCodes.DATA_INVALID.exit, /no node gives "q"/],
 ] as const)('%j is refused', { timeout: 60_000 }, async (args, code, message) => {

@@ -85,24 +85,55 @@ describe('a file of ours', () => {
     const model = buildModel(convolutional);
     const parameters = workedParameters(model);
     const back = imported(await exportOnnx(model, parameters));
-    const step = async (of: Model, from: Float32Array) => {
-      const request = { mode: 'train', samples: 5 } as const;
-      const session = await openWasmSession(of, [request]);
-      session.parameters.set(from);
-      const program = session.program(request);
-      program.x.set(directions(5 * sizeOf(model.sampleShape), 3));
-      program.labels.set([0, 1, 2, 3, 0]);
-      program.run();
-      const named = of.parameters.map(
-        ({ name, offset, size }) => [name, session.gradients.slice(offset, offset + size)] as const,
-      );
-      return { loss: program.lossSum[0]!, gradients: new Map(named) };
-    };
     const [before, after] = [await step(model, parameters), await step(back.model, back.parameters)];
     expect(after.loss).toBeCloseTo(before.loss, 5);
     for (const [name, gradient] of before.gradients)
       expect(difference(gradient, after.gradients.get(name)!), name).toBeLessThan(1e-5);
   });
+});
+
+/** Loss, and gradients by name, of five samples. */
+async function step(model: Model, parameters: Float32Array) {
+  const request = { mode: 'train', samples: 5 } as const;
+  const session = await openWasmSession(model, [request]);
+  session.parameters.set(parameters);
+  const program = session.program(request);
+  program.x.set(directions(5 * sizeOf(model.sampleShape), 3));
+  program.labels.set([0, 1, 2, 3, 0]);
+  program.run();
+  const named = model.parameters.map(
+    ({ name, offset, size }) => [name, session.gradients.slice(offset, offset + size)] as const,
+  );
+  return { loss: program.lossSum[0]!, gradients: new Map(named) };
+}
+
+it('normalizes batches by operations where no layer can, in training and out of it', async () => {
+  const parts = ['scale', 'shift', 'runningMean', 'runningVariance'].map((part) => `norm.${part}`);
+  const variance = floats('norm.runningVariance', [4], [0.5, 1, 2, 1.5]);
+  const tensors = [...parts.slice(0, 3).map((part, i) => floats(part, [4], directions(4, i))), variance];
+  // A layer moves its statistics by less than all of the way.
+  const whole = (momentum: number) =>
+    imported(
+      file(
+        { x: ['n', 4] },
+        [['BatchNormalization', `x ${parts.join(' ')}`, 'y', { momentum: { float: momentum } }]],
+        tensors,
+      ),
+    );
+  const [operations, layer] = [whole(0), whole(0.5)];
+  expect([operations.model.layers[0]!.type, layer.model.layers[0]!.type]).toEqual([
+    'BatchNormalization',
+    'batchNorm',
+  ]);
+  const x = values(12, 2);
+  expect(difference(await predicted(operations, x, 3), await predicted(layer, x, 3))).toBeLessThan(1e-6);
+  const [a, b] = [
+    await step(operations.model, operations.parameters),
+    await step(layer.model, layer.parameters),
+  ];
+  expect(a.loss).toBeCloseTo(b.loss, 5);
+  for (const part of parts)
+    expect(difference(a.gradients.get(part)!, b.gradients.get(part)!), part).toBeLessThan(1e-5);
 });
 
 describe('images', () => {
@@ -367,9 +398,9 @@ it('names layers after modules, and ends them where weights are', () => {
   });
   const { model, metadata, producer, opset, notes } = imported(bytes);
   expect(model.layers.map(({ name, type }) => `${name}: ${type}`)).toEqual([
-    'enc-0: Conv',
+    'enc-0: conv2d',
     'Flatten1: Flatten',
-    'fc: Gemm',
+    'fc: dense',
   ]);
   expect(names(model)).toEqual(['enc-0.weight', 'fc.weight', 'fc.bias']);
   expect(model.description.classes).toBe(2);

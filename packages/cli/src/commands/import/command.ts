@@ -1,4 +1,5 @@
 /** The command `kasane import`. Loads nothing heavy. */
+import { integer } from '../../program/options.ts';
 import { command, help } from '../../program/program.ts';
 
 export function addImport(): void {
@@ -13,6 +14,11 @@ export function addImport(): void {
       'sample shape, without the batch, of inputs that leave it open: 3,224,224 or NAME=128',
     )
     .option('--channels-first', 'keep the channels of images first, as in the file (default: last)')
+    .option(
+      '--classes <n>',
+      'classes of your data, if there are others: the last layer starts from scratch',
+      integer(2, 1_000_000),
+    )
     .option('--numbers', 'the outputs are numbers, not scores of classes')
     .option('--data <path>', 'data to train on: a folder of images, table or text (default: none yet)')
     .option('--target <column>', 'table or series: column to predict (default: the last one)')
@@ -23,7 +29,7 @@ export function addImport(): void {
       'after',
       help(
         [
-          'kasane import resnet50.onnx --data photos',
+          'kasane import resnet50.onnx --data photos --classes 5',
           'kasane import encoder.onnx --shape ids=128 --result pooled -o encoder.yaml',
         ],
         [

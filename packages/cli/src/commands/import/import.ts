@@ -15,6 +15,7 @@ import {
 } from '@kasane/tensor/internal/node/regular-file';
 import { type AboutModel, encodeModelFile } from '@kasane/tensor/io/model-file';
 import { type ImportedModel, importOnnx, OnnxImportError, onnxInputs } from '@kasane/tensor/io/onnx/import';
+import type { ModelDescription } from '@kasane/tensor/nn/model';
 import { whyUnwritable } from '../../files/output-file.ts';
 import { requireReplaceable } from '../../files/replaced-file.ts';
 import { writeFile } from '../../files/write-file.ts';
@@ -27,6 +28,7 @@ export interface ImportCommandOptions {
   readonly result?: string;
   readonly shape?: readonly string[];
   readonly channelsFirst?: boolean;
+  readonly classes?: number;
   readonly numbers?: boolean;
   readonly data?: string;
   readonly target?: string;
@@ -50,7 +52,8 @@ export async function importModel(source: string, options: ImportCommandOptions)
   const about = aboutOf(imported, name, notes);
   const data =
     options.data === undefined ? undefined : await sectionFor(options.data, imported, options, notes);
-  const { layers, definitions, ...rest } = model.description;
+  const { layers, definitions, ...rest } =
+    options.classes === undefined ? model.description : withClasses(model.description, options.classes);
   const job = {
     name,
     model: { ...rest, layers, ...(definitions && { definitions }) },
@@ -83,6 +86,18 @@ export async function importModel(source: string, options: ImportCommandOptions)
             : `Predict with: kasane predict ${shellWord(weights)}. To train it, add a data section to ${file}, or import again with --data`,
         ]),
   );
+}
+
+/** The model for another number of classes: its last layer has as many units, and does not fit the weights. @throws KasaneError USAGE */
+function withClasses(description: ModelDescription, classes: number): ModelDescription {
+  const last = description.layers.at(-1)!;
+  if (last.type !== 'dense' || description.classes === undefined)
+    throw new KasaneError(
+      'USAGE',
+      `--classes ${classes}: the model does not end in a dense layer that gives the scores of classes. Cut it off before its head with --result, and add layers to the job file`,
+    );
+  const layers = [...description.layers.slice(0, -1), { ...last, units: classes }];
+  return { ...description, classes, layers };
 }
 
 /** @throws KasaneError USAGE where something is there already */

@@ -1,5 +1,7 @@
 /** One node of a file as its translation sees it: its inputs as values, its attributes by name and kind. */
 import type { Node } from '../../../graph.ts';
+import type { LayerTypeName } from '../../../nn/index.ts';
+import type { OptionValue } from '../../../nn/layer.ts';
 import { formatShape } from '../../../shape.ts';
 import type { AttributeValue, FileNode, TensorRecord } from './file.ts';
 import {
@@ -26,17 +28,16 @@ export interface Home {
   dropout(x: Node, rate: number): Node;
   /** The first while training, the second otherwise. */
   whenTraining(training: Node, otherwise: Node): Node;
-  /** A layer that there is for all steps of cells; undefined: there can be none, and each step is operations. */
-  recurrent(cells: RecurrentLayer, x: Node): Node | undefined;
+  /** A layer that job files have; undefined: it can be none there, and the node becomes operations. */
+  layer(given: GivenLayer, x: Node): Node | undefined;
 }
 
-/** A layer of cells over sequences: [samples, time, features] to [samples, time, units of all directions]. */
-export interface RecurrentLayer {
-  readonly type: 'rnn' | 'lstm' | 'gru';
-  readonly units: number;
-  readonly isBidirectional: boolean;
-  /** By their names in the layer. */
-  readonly weights: Readonly<Record<string, Known>>;
+/** A layer that says what a node does. */
+export interface GivenLayer {
+  readonly type: LayerTypeName;
+  readonly options: Readonly<Record<string, OptionValue>>;
+  /** By their names in the layer; undefined: they are computed. */
+  readonly weights: Readonly<Record<string, Known | undefined>>;
 }
 
 export type Translator = (c: NodeContext) => Value | readonly Value[];
@@ -89,6 +90,12 @@ export class NodeContext {
     const value = this.value(index);
     if (value.kind === 'known') return value;
     return refuse(`${what} must be known in advance, and it depends on the inputs of the model`);
+  }
+
+  /** An input that is numbers of the file; undefined: it is computed, or left out. */
+  weight(index: number): Known | undefined {
+    const value = this.#inputs[index];
+    return value?.kind === 'known' && value.type === 'float' ? value : undefined;
   }
 
   /** The same as a list; undefined: it is left out. */

@@ -102,13 +102,43 @@ function windowWeight(c: NodeContext, axes: number): Node {
 
 const biased = (c: NodeContext, y: Node): Node => (c.has(2) ? p.add(y, c.node(2, 'bias', true)) : y);
 
+/** As a layer, which job files say in one line. */
+function convLayer(c: NodeContext, x: Node, { size, stride, dilation, before }: Places): Node | undefined {
+  const [weight, bias] = [c.weight(1), c.weight(2)];
+  if (!weight) return undefined;
+  const usual = { stride: 1, dilation: 1, padding: 0 };
+  const pairs = { stride, dilation, padding: before };
+  const stated = Object.entries(pairs).flatMap(([name, [rows, columns]]) =>
+    rows === columns && rows === usual[name as keyof typeof usual]
+      ? []
+      : [[name, rows === columns ? rows : [rows, columns]] as const],
+  );
+  const groups = c.number('group', 1);
+  return c.home.layer(
+    {
+      type: 'conv2d',
+      options: {
+        filters: weight.shape[0]!,
+        size: size[0] === size[1] ? size[0] : [...size],
+        ...Object.fromEntries(stated),
+        ...(groups !== 1 && { groups }),
+        ...(!c.has(2) && { bias: false }),
+      },
+      weights: { weight: permute(weight, [2, 3, 1, 0]), ...(c.has(2) && { bias }) },
+    },
+    x,
+  );
+}
+
 const conv: Translator = (c) => {
   const given = c.image(0);
   const x = asImage(given);
-  const weight = windowWeight(c, given.shape.length - 2);
   const places = placesOf(c, given, shapeOf(c.value(1)).slice(2));
   const { stride, dilation, before, after } = places;
   const options = { stride, dilation, groups: c.number('group', 1) };
+  const layer = given.shape.length === 4 && isEven(places) ? convLayer(c, given, places) : undefined;
+  if (layer) return image(layer);
+  const weight = windowWeight(c, given.shape.length - 2);
   const y = isEven(places)
     ? convolve(x, weight, { ...options, padding: before })
     : convolve(around(x, before, after), weight, options);

@@ -10,7 +10,7 @@ import { sum } from '../../../ops/reduce.ts';
 import { window } from '../../../ops/window.ts';
 import { sizeOf } from '../../../shape.ts';
 import { axisOf, type NodeContext, refuse, refuseSamples, type Translator } from './context.ts';
-import { computed, image, type Known, like, plainNode } from './values.ts';
+import { computed, image, type Known, like, permute, plainNode } from './values.ts';
 
 /** Vectors count as rows on the left and as columns on the right. */
 const matmul: Translator = (c) => {
@@ -33,7 +33,22 @@ const isProductWeight = (c: NodeContext, index: number): boolean => {
   return value.kind === 'known' && value.type === 'float' && value.shape.length > 1;
 };
 
+/** As a layer, of which a job file can change the units. */
+function denseLayer(c: NodeContext): Node | undefined {
+  const [x, weight, bias] = [c.value(0), c.weight(1), c.weight(2)];
+  const isPlain = c.number('alpha', 1) === 1 && c.number('beta', 1) === 1 && c.number('transA', 0) === 0;
+  if (!isPlain || x.kind === 'known' || weight?.shape.length !== 2) return undefined;
+  const own = c.number('transB', 0) === 1 ? permute(weight, [1, 0]) : weight;
+  const options = { units: own.shape[1]!, ...(!c.has(2) && { bias: false }) };
+  return c.home.layer(
+    { type: 'dense', options, weights: { weight: own, ...(c.has(2) && { bias }) } },
+    plainNode(x),
+  );
+}
+
 const gemm: Translator = (c) => {
+  const layer = denseLayer(c);
+  if (layer) return computed(layer);
   const [a, b] = [c.node(0, 'weight', isProductWeight(c, 0)), c.node(1, 'weight', isProductWeight(c, 1))];
   const [isTurnedA, isTurnedB] = [c.number('transA', 0) === 1, c.number('transB', 0) === 1];
   refuseSamples(c, a, [isTurnedA ? 0 : 1]);
@@ -47,13 +62,28 @@ const gemm: Translator = (c) => {
   return computed(p.add(scaled, beta === 1 ? bias : p.mul(bias, constant(beta))));
 };
 
+const USUAL = 1e-5;
+
+/** A float32 as it was written: 0.00001, not 0.000009999999747378752. */
+const decimal = (value: number): number => Number(value.toPrecision(6));
+
 const batchNorm: Translator = (c) => {
   if (c.number('training_mode', 0) !== 0)
     return refuse('is that of training: export the model for inference (model.eval())');
   const value = c.computed(0);
   const isFlat = value.node.shape.length < 3;
   const x = isFlat ? value.node : c.image(0);
-  const epsilon = c.number('epsilon', 1e-5);
+  const epsilon = decimal(c.number('epsilon', USUAL));
+  const rate = Math.min(1, Math.max(0, decimal(1 - c.number('momentum', 0.9))));
+  const known = {
+    scale: c.weight(1),
+    shift: c.weight(2),
+    runningMean: c.weight(3),
+    runningVariance: c.weight(4),
+  };
+  const options = { ...(epsilon !== USUAL && { epsilon }), ...(rate !== 0.1 && { momentum: rate }) };
+  const layer = c.home.layer({ type: 'batchNorm', options, weights: known }, x);
+  if (layer) return isFlat ? like(value, layer) : image(layer);
   const [scale, shift] = [c.node(1, 'scale', true), c.node(2, 'shift', true)];
   const running = [c.value(3), c.value(4)] as const;
   const channels = x.shape.at(-1)!;
@@ -69,7 +99,6 @@ const batchNorm: Translator = (c) => {
   // n / (n - 1), of a number of samples that is open.
   const count = constant(sizeOf(x.shape) / channels);
   const unbiased = p.div(count, p.max(p.sub(count, constant(1)), constant(1)));
-  const rate = Math.min(1, Math.max(0, 1 - c.number('momentum', 0.9)));
   const [mean, variance] = running as readonly [Known, Known];
   const moving = {
     mean: c.home.statistic(mean, 'runningMean', reshape(found.mean, [channels]), rate),
@@ -94,10 +123,15 @@ const layerNorm: Translator = (c) => {
   const axis = axisOf(c.number('axis', -1), rank);
   const axes = x.shape.map((_, i) => i).slice(axis);
   refuseSamples(c, x, axes);
+  const epsilon = decimal(c.number('epsilon', USUAL));
+  const weights = { scale: c.weight(1), shift: c.weight(2) };
+  const options = epsilon === USUAL ? {} : { epsilon };
+  const layer = axis === rank - 1 ? c.home.layer({ type: 'layerNorm', options, weights }, x) : undefined;
+  if (layer) return computed(layer);
   const found = moments(x, axes);
   const scale = c.node(1, 'scale', true);
   const shift = c.has(2) ? c.node(2, 'shift', true) : constant(0);
-  return computed(normalizeFound(found, scale, shift, c.number('epsilon', 1e-5)));
+  return computed(normalizeFound(found, scale, shift, epsilon));
 };
 
 const instanceNorm: Translator = (c) => {

@@ -4,7 +4,7 @@ import { cells, unroll } from '../../../nn/recurrent.ts';
 import { flip, reshape, transpose } from '../../../ops/movement.ts';
 import { concat, sliceAxis } from '../../../ops/parts.ts';
 import { formatShape } from '../../../shape.ts';
-import { type NodeContext, type RecurrentLayer, refuse, type Translator } from './context.ts';
+import { type GivenLayer, type NodeContext, refuse, type Translator } from './context.ts';
 import { arranged, computed, derived, type Known, known, plainNode, shapeOf, type Value } from './values.ts';
 
 type Cell = (typeof cells)[keyof typeof cells];
@@ -100,7 +100,7 @@ const recurrent =
       return refuse(`has weights and biases ${shapes}, which do not fit ${formatShape(given.shape)}`);
     const gates = cell.onnx.gates;
     const layer = layerOf(cell.onnx.op, units, direction, [input, hidden, bias], gates);
-    const made = layer && c.home.recurrent(layer, direction === 'reverse' ? flip(x, [1]) : x);
+    const made = layer && c.home.layer(layer, direction === 'reverse' ? flip(x, [1]) : x);
     const steps = made
       ? reshape(made, [samples, time, directions, units])
       : unrolled(c, cell, x, { direction, weights: [input, hidden, bias] });
@@ -125,7 +125,7 @@ function layerOf(
   direction: string,
   values: readonly Value[],
   gates: readonly number[],
-): RecurrentLayer | undefined {
+): GivenLayer | undefined {
   const [input, hidden, bias] = values as readonly [Value, Value, Value];
   if (input.kind !== 'known' || hidden.kind !== 'known' || bias.kind !== 'known') return undefined;
   const isBidirectional = direction === 'bidirectional';
@@ -135,8 +135,8 @@ function layerOf(
     [`${prefix}.inputBias`, cellWeight(bias, i, gates, 0)],
     [`${prefix}.hiddenBias`, cellWeight(bias, i, gates, 1)],
   ]);
-  const type = op.toLowerCase() as RecurrentLayer['type'];
-  return { type, units, isBidirectional, weights: Object.fromEntries(weights) };
+  const options = { units, bidirectional: isBidirectional, returns: 'sequence' };
+  return { type: op.toLowerCase() as GivenLayer['type'], options, weights: Object.fromEntries(weights) };
 }
 
 /** All steps as operations: [samples, time, directions, units]. */

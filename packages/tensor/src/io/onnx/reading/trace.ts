@@ -1,13 +1,13 @@
 /** A file's graph as layers of a model, for one number of samples: what a program would have made, made of the nodes of a file. */
 import type { Node } from '../../../graph.ts';
 import { xavierUniform } from '../../../nn/initializers.ts';
-import type { Initializer } from '../../../nn/layer.ts';
+import { type Initializer, LayerError, type LayerPlan } from '../../../nn/layer.ts';
 import type { Traced } from '../../../nn/traced/describe.ts';
-import { layerNode, Tracer } from '../../../nn/traced/tracer.ts';
+import { layerNode, planOf, Tracer } from '../../../nn/traced/tracer.ts';
 import { constant, input as inputLeaf, iota } from '../../../ops/leaf.ts';
 import { reshape } from '../../../ops/movement.ts';
-import { formatShape, type Shape, sizeOf } from '../../../shape.ts';
-import type { Home, RecurrentLayer } from './context.ts';
+import { formatShape, type Shape, sameShape, sizeOf } from '../../../shape.ts';
+import type { GivenLayer, Home } from './context.ts';
 import type { FileNode, OnnxContent } from './file.ts';
 import { asName, type ImportPlan } from './plan.ts';
 import { type Budget, translateNode } from './translate.ts';
@@ -82,17 +82,26 @@ class Trace implements Home {
     return layerNode('phase', [training, otherwise], {}, training.shape);
   }
 
-  recurrent({ type, units, isBidirectional, weights }: RecurrentLayer, x: Node): Node | undefined {
-    if (!this.isLayer(x) || this.tracer.layers.length >= MOST_LAYERS) return undefined;
-    const known = this.tracer.nameOf(x);
+  layer({ type, options, weights }: GivenLayer, x: Node): Node | undefined {
+    const known = Object.entries(weights).filter((entry): entry is [string, Known] => entry[1] !== undefined);
+    const isShared = known.some(
+      ([, { initializer, shape }]) => shape.length > 1 && this.usesOf(initializer ?? '') > 1,
+    );
+    const isPossible = this.isLayer(x) && this.tracer.layers.length < MOST_LAYERS && !isShared;
+    const plan = isPossible ? planIfAny(type, options, x.shape.slice(1)) : undefined;
+    if (plan?.parameters.length !== known.length) return undefined;
+    const fits = plan.parameters.every(({ name, shape }) => {
+      const own = weights[name];
+      return own && sameShape(own.shape, shape) && !own.numbers.some(Number.isNaN);
+    });
+    if (!fits) return undefined;
     const from =
-      known ?? this.tracer.sourceOf(x, this.free(`sequence${this.tracer.ordinal(' sequence')}`), 'sequence');
-    const path = asName(pathOf(this.#node?.name ?? '') ?? '');
-    const name = this.free(path ?? `${type}${this.tracer.ordinal(` ${type}`)}`);
-    const options = { units, bidirectional: isBidirectional, returns: 'sequence' };
+      this.tracer.nameOf(x) ??
+      this.tracer.sourceOf(x, this.free(`values${this.tracer.ordinal(' values')}`), 'values');
+    const name = this.nameFor(this.#node!, type);
     this.tracer.addLayer({ name, from: [from], given: { type, ...options } });
-    for (const [part, value] of Object.entries(weights)) this.given.set(`${name}.${part}`, value);
-    const output = inputLeaf(name, [x.shape[0]!, x.shape[1]!, isBidirectional ? 2 * units : units]);
+    for (const [part, value] of known) this.given.set(`${name}.${part}`, value);
+    const output = inputLeaf(name, [this.samples, ...plan.outputShape]);
     this.tracer.stand(output, name);
     return output;
   }
@@ -158,6 +167,16 @@ class Trace implements Home {
   isWeighted = (node: FileNode): boolean => node.inputs.some((name) => this.#weights.has(name));
 
   usesOf = (name: string): number => this.#plan.uses.get(name) ?? 0;
+}
+
+/** What a layer would be; undefined: these options are none. */
+function planIfAny(type: GivenLayer['type'], options: object, shape: Shape): LayerPlan | undefined {
+  try {
+    return planOf(type, options, [shape]);
+  } catch (error) {
+    if (error instanceof LayerError) return undefined;
+    throw error;
+  }
 }
 
 /** The axis along which numbers count 0, 1, 2 ..., the same whatever the other axes are; below 0: none. */

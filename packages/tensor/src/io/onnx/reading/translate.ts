@@ -74,7 +74,7 @@ export class Calculation implements Home {
     return otherwise;
   }
 
-  recurrent(): undefined {}
+  layer(): undefined {}
 
   /** @throws UnsupportedError where it would take too long */
   evaluate(value: Value, budget: Budget): Known {
