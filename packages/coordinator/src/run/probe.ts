@@ -7,7 +7,10 @@ import { type DataParts, readSamples } from '@kasane/data/dataset';
 import { inputReader } from '@kasane/data/internal/normalize';
 import type { Snapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
+import { topologicalOrder } from '@kasane/tensor/graph';
+import { forward, type Model } from '@kasane/tensor/nn/model';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
+import { input, parameter } from '@kasane/tensor/ops/leaf';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { Logger } from 'pino';
 import { describeSamples } from '../submit/describe-job.ts';
@@ -65,11 +68,16 @@ export class Probe {
   async #open(): Promise<Worker | undefined> {
     if (this.#thread) return this.#thread;
     const { job, data, onSnapshot } = this.#options;
-    const samples = Math.min(samplesOf(job), data.test.samples);
-    const { input, mean, std } = describeSamples(job, data);
+    const samples = Math.min(probedSamples(job.model), data.test.samples);
+    if (samples === 0) {
+      this.#options.log.info('activations are not recorded: the values within the layers are too large');
+      this.#closed = true;
+      return undefined;
+    }
+    const { input: field, mean, std } = describeSamples(job, data);
     const indices = Uint32Array.from({ length: samples }, (_, index) => index);
     const x = new Float32Array(samples * sizeOf(job.model.sampleShape));
-    inputReader(input, mean, std)((await readSamples(data.test, indices)).inputs, x);
+    inputReader(field, mean, std)((await readSamples(data.test, indices)).inputs, x);
     if (this.#closed) return undefined;
     const workerData: ProbeData = { model: job.model.description, samples, x };
     const thread = new Worker(
@@ -94,9 +102,23 @@ export class Probe {
   }
 }
 
-function samplesOf({ model }: Job): number {
+/** How many samples are looked at; 0: what comes out between the layers of one alone is too large for a coordinator. */
+export function probedSamples(model: Model): number {
   const layers = summarizeLayers(model);
   const flops = layers.reduce((sum, layer) => sum + layer.flops, 1);
   const floats = layers.reduce((sum, { outputShape }) => sum + sizeOf(outputShape), 1);
-  return Math.max(1, Math.min(SAMPLES, Math.floor(FLOPS / flops), Math.floor(FLOATS / floats)));
+  const most = Math.max(1, Math.min(SAMPLES, Math.floor(FLOPS / flops), Math.floor(FLOATS / floats)));
+  if (model.layers.every(({ own }) => !own)) return most;
+  // Within a graph of a program values may be larger than what its operations tell, and grow with the square of the samples.
+  const tried = Array.from({ length: 1 + Math.floor(Math.log2(most)) }, (_, halved) => most >> halved);
+  return tried.find((samples) => floatsOf(model, samples) <= FLOATS) ?? 0;
+}
+
+/** Of all values of a forward pass but the parameters. */
+function floatsOf(model: Model, samples: number): number {
+  const leaves = model.parameters.map(({ name, shape }) => parameter(name, shape));
+  const { outputs } = forward(model, input('x', [samples, ...model.sampleShape]), leaves, undefined);
+  return topologicalOrder(outputs)
+    .filter(({ op }) => op !== 'parameter')
+    .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
