@@ -34,6 +34,15 @@ it('finds about the same with noise, and in losses that are moved or scaled', ()
     expect(tested((decade) => form(usual(decade))).steepest).toBe(tested(usual).steepest);
 });
 
+it('takes no noise for divergence where losses are below 0', () => {
+  const noise = (index: number) => 0.2 * Math.sin(12.9898 * index * index);
+  for (const moved of [2.31, 2.5, 5, 50]) {
+    const { steepest, points } = tested((decade, index) => usual(decade) + noise(index) - moved);
+    expect(points.length, `${moved}`).toBeGreaterThan(70);
+    expect(Math.abs(Math.log10(steepest!) + 3), `${moved}`).toBeLessThan(1);
+  }
+});
+
 it('suggests nothing where the loss does not fall', () => {
   const flat = { suggestion: undefined, steepest: undefined, minimum: undefined };
   expect(tested(() => 2.3)).toMatchObject({ ...flat, diverged: false });

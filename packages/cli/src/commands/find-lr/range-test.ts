@@ -58,6 +58,9 @@ export function rangeTest(all: readonly Point[]): RangeTest {
 function divergence(points: readonly Point[]): number {
   let [sum, weight, lowest] = [0, 0, Number.POSITIVE_INFINITY];
   let first: number | undefined;
+  const early = points.slice(0, Math.ceil(EARLY * points.length)).map(({ loss }) => loss);
+  // Differences between batches, while the learning rate is too low to matter.
+  const chance = 2 * (Math.max(...early) - Math.min(...early));
   for (const [index, { loss }] of points.entries()) {
     if (!Number.isFinite(loss)) return index;
     sum = DECAY * sum + (1 - DECAY) * loss;
@@ -65,8 +68,8 @@ function divergence(points: readonly Point[]): number {
     const average = sum / weight;
     first ??= average;
     lowest = Math.min(lowest, average);
-    // Losses may be below 0: then it has diverged when it is as far above the first as it had been below.
-    const most = lowest > 0 ? DIVERGED * lowest : 2 * first - lowest;
+    // Losses may be below 0: then it has diverged when it is as far above the first as it had been below, or as 0 is, or as chance goes.
+    const most = lowest > 0 ? DIVERGED * lowest : first + Math.max(first - lowest, Math.abs(first), chance);
     if (index >= EARLY * points.length && average > most && average > first) return index;
   }
   return points.length;
