@@ -151,7 +151,11 @@ it('trains the example, a variational autoencoder, to the same bits with both wo
 });
 
 it('says of what is wrong with a loss and a metric where to look', { timeout: 120_000 }, async () => {
-  const wrong = async (loss: (score: Node) => Node, metric: (score: Node) => Node) => {
+  const wrong = async (
+    loss: (score: Node) => Node,
+    metric: (score: Node) => Node,
+    kind: 'accuracy' | 'error' = 'accuracy',
+  ) => {
     const scored = defineModel({
       input: [2],
       build: (m, x) => m.layer('dense', { units: 2 }, x),
@@ -159,7 +163,7 @@ it('says of what is wrong with a loss and a metric where to look', { timeout: 12
         target: { dtype: 'f32', shape: [2] },
         of: ({ output, target }) => loss(mean(abs(sub(output!, target!)), [1])),
         metric: {
-          kind: 'accuracy',
+          kind,
           of: ({ output, target }) => metric(mean(abs(sub(output!, target!)), [1])),
         },
       },
@@ -169,6 +173,10 @@ it('says of what is wrong with a loss and a metric where to look', { timeout: 12
   const same = (score: Node) => score;
   expect(await wrong((score) => mul(score, constant(Number.NaN)), same)).toMatch(
     /the loss is NaN.*; the weights had not been updated yet: look for extreme values/,
+  );
+  const overflowing = (score: Node) => mul(add(score, constant(3)), constant(3e38));
+  expect(await wrong(same, overflowing, 'error')).toMatch(
+    /its error adds up to Infinity over \d+ losses: the metric of/,
   );
   expect(await wrong(same, (score) => add(score, constant(50)))).toMatch(
     /its accuracy adds up to \S+ over \d+ losses, but an accuracy of a sample is 0 to 1: .* set its kind to error/,

@@ -300,7 +300,9 @@ export class RunPlan {
     if (metricSum >= lowest && metricSum <= highest) return undefined;
     const sum = `its ${metric} adds up to ${metricSum} over ${counted} losses`;
     if (objective.type !== 'own') return sum;
-    return `${sum}, but an accuracy of a sample is 0 to 1: let the metric of the model's loss give that, or set its kind to error`;
+    return metric === 'error'
+      ? `${sum}: the metric of the model's loss must be a finite number`
+      : `${sum}, but an accuracy of a sample is 0 to 1: let the metric of the model's loss give that, or set its kind to error`;
   }
 
   /** CRC-32 of the indices that an honest worker has used. */
