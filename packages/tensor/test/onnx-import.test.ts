@@ -3,9 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { openWasmSession } from '../src/backends/wasm/session.ts';
 import { exportOnnx } from '../src/io/onnx/export.ts';
 import { importOnnx, type OnnxImportOptions } from '../src/io/onnx/import.ts';
+import { defineModel } from '../src/nn/define-model.ts';
 import { buildModel, type Model, type ModelDescription } from '../src/nn/model.ts';
 import { type Attribute, type ElementType, encodeOnnx, type OnnxTensor } from '../src/onnx/messages.ts';
 import { Message } from '../src/onnx/protobuf.ts';
+import { matmul } from '../src/ops/matmul.ts';
+import { tanh } from '../src/ops/pointwise.ts';
 import { sizeOf } from '../src/shape.ts';
 import { directions } from './support/cases.ts';
 import { difference, predicted, workedParameters } from './support/onnx.ts';
@@ -90,6 +93,26 @@ describe('a file of ours', () => {
     for (const [name, gradient] of before.gradients)
       expect(difference(gradient, after.gradients.get(name)!), name).toBeLessThan(1e-5);
   });
+});
+
+it('keeps what two layers share one parameter, in a file of ours and in the model that it becomes', async () => {
+  const model = buildModel(
+    defineModel({
+      input: [4],
+      build: (m, x) => {
+        const weight = m.parameter('weight', [4, 4], { kind: 'normal', std: 1 });
+        const first = m.scope('first', () => tanh(matmul(x, weight)));
+        return m.scope('second', () => matmul(first, weight, false, true));
+      },
+    }),
+  );
+  const parameters = workedParameters(model);
+  const back = imported(await exportOnnx(model, parameters), { isNumbers: true });
+  expect([model.parameterCount, back.model.parameterCount]).toEqual([16, 16]);
+  const x = values(8, 3);
+  expect(difference(await predicted({ model, parameters }, x, 2), await predicted(back, x, 2))).toBeLessThan(
+    1e-6,
+  );
 });
 
 /** Loss, and gradients by name, of five samples. */
@@ -209,19 +232,21 @@ describe('a file for a batch of 1', () => {
 });
 
 describe('weights', () => {
-  it('are one parameter where a matrix is used twice; equal vectors stay apart', () => {
+  it('are one parameter where they are used twice, but for what is the same number throughout', () => {
     const { model } = imported(
       file(
         { x: ['n', 4] },
         [
           ['Gemm', 'x m b', 'a'],
           ['Tanh', 'a', 't'],
-          ['Gemm', 't m b', 'y'],
+          ['Gemm', 't m b', 's'],
+          ['Add', 's c', 'u'],
+          ['Mul', 'u c', 'y'],
         ],
-        [floats('m', [4, 4]), floats('b', [4])],
+        [floats('m', [4, 4]), floats('b', [4], Float32Array.of(0, 0, 0, 0)), floats('c', [4])],
       ),
     );
-    expect(names(model)).toEqual(['Gemm1.m', 'Gemm1.b', 'Gemm2.b']);
+    expect(names(model)).toEqual(['Gemm1.m', 'Gemm1.b', 'Gemm2.b', 'Add1.c']);
   });
 
   it('are trained where a layer has them; constants, tables of masks and exponents are not', () => {

@@ -40,6 +40,7 @@ export class OnnxGraph {
   readonly #inputs: readonly string[];
   readonly #names: Set<string>;
   readonly #transposed = new Map<string, string>();
+  readonly #parameters = new Map<string, string>();
   readonly #evaluate: (node: Node) => Promise<Float32Array>;
   #layer = '';
 
@@ -109,9 +110,15 @@ export class OnnxGraph {
 
   /** A parameter under its own name; with `order`, its axes in that order. */
   parameter({ name, shape, data }: NamedTensor, order: AxisOrder = shape.map((_, axis) => axis)): string {
+    const key = `${name} ${order}`;
+    const known = this.#parameters.get(key);
+    // Layers that share a parameter share it in the file.
+    if (known) return known;
     const values = transposed(data, shape, order);
     const extents = order.map((axis) => shape[axis]!);
-    return this.#tensor(this.#free(name), 'float', extents, values);
+    const made = this.#tensor(this.#free(name), 'float', extents, values);
+    this.#parameters.set(key, made);
+    return made;
   }
 
   /** Trained numbers in a layout of ONNX alone. */

@@ -3,7 +3,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { expect } from 'vitest';
 import { openWasmSession } from '../../src/backends/wasm/session.ts';
 import { exportOnnx } from '../../src/io/onnx/export.ts';
-import { type ImportedModel, importOnnx } from '../../src/io/onnx/import.ts';
+import { importOnnx } from '../../src/io/onnx/import.ts';
 import type { Model } from '../../src/nn/model.ts';
 import { sizeOf } from '../../src/shape.ts';
 import { uniforms } from './cases.ts';
@@ -92,7 +92,7 @@ export async function runOnnx(
 
 /** What a model gives by our own arithmetic. */
 export async function predicted(
-  { model, parameters }: Pick<ImportedModel, 'model' | 'parameters'>,
+  { model, parameters }: { readonly model: Model; readonly parameters: Float32Array },
   x: Float32Array,
   samples: number,
 ): Promise<Float32Array> {

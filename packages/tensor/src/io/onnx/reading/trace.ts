@@ -55,14 +55,13 @@ class Trace implements Home {
   }
 
   lift(value: Known, role: string, trained: boolean): Node {
-    const [first] = value.numbers;
-    const isUniform = first !== undefined && value.numbers.every((each) => Object.is(each, first));
+    const isSame = isUniform(value);
     // What is neither trained nor more than one number is no parameter.
-    if (isUniform && (!trained || value.shape.length === 0)) return constant(first, value.shape);
+    if (isSame && (!trained || value.shape.length === 0)) return constant(value.numbers[0]!, value.shape);
     const counted = trained ? -1 : axisCounted(value);
     if (counted >= 0) return iota(value.shape, counted);
-    // Exporters keep equal vectors once, such as biases that are 0: only matrices are meant to be the same everywhere.
-    const isTied = trained && value.shape.length > 1;
+    // Exporters keep equal tensors once, such as biases that are all 0, which are not meant to be the same for ever.
+    const isTied = trained && !isSame;
     const made =
       (isTied && this.#trained.get(value)) || this.#parameter(value, role, trained ? undefined : 0);
     if (isTied) this.#trained.set(value, made);
@@ -84,9 +83,7 @@ class Trace implements Home {
 
   layer({ type, options, weights }: GivenLayer, x: Node): Node | undefined {
     const known = Object.entries(weights).filter((entry): entry is [string, Known] => entry[1] !== undefined);
-    const isShared = known.some(
-      ([, { initializer, shape }]) => shape.length > 1 && this.usesOf(initializer ?? '') > 1,
-    );
+    const isShared = known.some(([, value]) => this.usesOf(value.initializer ?? '') > 1 && !isUniform(value));
     const isPossible = this.isLayer(x) && this.tracer.layers.length < MOST_LAYERS && !isShared;
     const plan = isPossible ? planIfAny(type, options, x.shape.slice(1)) : undefined;
     if (plan?.parameters.length !== known.length) return undefined;
@@ -168,6 +165,9 @@ class Trace implements Home {
 
   usesOf = (name: string): number => this.#plan.uses.get(name) ?? 0;
 }
+
+const isUniform = ({ numbers }: Known): boolean =>
+  numbers.length > 0 && numbers.every((each) => Object.is(each, numbers[0]));
 
 /** What a layer would be; undefined: these options are none. */
 function planIfAny(type: GivenLayer['type'], options: object, shape: Shape): LayerPlan | undefined {
