@@ -149,7 +149,7 @@ it('what names are printed in goes out as lines', () => {
     );
     return calls !== null;
   });
-  // Text that a model writes; cards, which clean the names themselves; tables, whose cells are lines; paths that the user has just typed; names that are checked.
+  // Text that a model writes, or the user's own program; cards, which clean the names themselves; tables, whose cells are lines; paths that the user has just typed; names that are checked.
   const commands = [
     ...['about', 'cert/cert', 'context/context', 'dashboard/dashboard', 'data/get/get', 'doctor/doctor'],
     ...[
@@ -164,6 +164,6 @@ it('what names are printed in goes out as lines', () => {
     ],
     ...['serve/serve', 'token/token'],
   ];
-  const others = ['main.ts', 'process/failure.ts'];
+  const others = ['files/read-program.ts', 'main.ts', 'process/failure.ts'];
   expect(whole.sort()).toEqual([...commands.map((name) => `commands/${name}.ts`), ...others]);
 });
