@@ -216,9 +216,9 @@ describe('what is printed is what the help says', () => {
       ask('logs', id as string),
     ]);
     await Promise.all([ask('eval', id as string), ask('export', id as string, '-o', 'model.safetensors')]);
-    await ask('export', id as string, '-o', 'model.onnx');
-    expect(await kasane('import', 'model.onnx')).toMatchObject([
-      { file: 'model.yaml', parameters: expect.any(Number) },
+    await ask('export', id as string, '-o', 'net.onnx');
+    expect(await kasane('import', 'net.onnx')).toMatchObject([
+      { file: 'net.yaml', parameters: expect.any(Number) },
     ]);
     await ask('model register', id as string, 'digits:1', '--alias', 'best');
     const [[card]] = await Promise.all([
