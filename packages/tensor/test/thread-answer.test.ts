@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
-import { answerOf } from '../src/node/thread-answer.ts';
+import { answerOf, isOutOfThreads } from '../src/node/thread-answer.ts';
 
 const start = (body: string) =>
   new Worker(`const { parentPort } = require('node:worker_threads');\n${body}`, { eval: true });
@@ -37,4 +37,16 @@ it('says that it has ended', async () => {
 it('leaves other errors as they are', async () => {
   await expect(answerOf(start("throw new TypeError('odd')"), refuse)).rejects.toThrow(/^odd$/);
   await expect(answerOf(start("throw new RangeError('sample 3 of 2')"), refuse)).rejects.toThrow(/^sample 3/);
+});
+
+it('knows a thread that the system did not give', () => {
+  const failed = (message: string, code?: string) => Object.assign(new Error(message), code && { code });
+  expect(isOutOfThreads(failed('Worker initialization failure: EAGAIN', 'ERR_WORKER_INIT_FAILED'))).toBe(
+    true,
+  );
+  expect(isOutOfThreads(failed('EAGAIN'))).toBe(true);
+  expect(isOutOfThreads(failed('Worker initialization failure: EMFILE', 'ERR_WORKER_INIT_FAILED'))).toBe(
+    false,
+  );
+  expect(isOutOfThreads(failed('heap'))).toBe(false);
 });

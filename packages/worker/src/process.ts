@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { messageOf } from '@kasane/protocol/errors';
 import { readClientTls, type TlsFiles } from '@kasane/protocol/internal/security/tls';
 import { tracing } from '@kasane/protocol/internal/tracing';
+import { isOutOfThreads, NO_THREADS } from '@kasane/tensor/internal/node/thread-answer';
 import { pino } from 'pino';
 import type { Backend, GpuStorage } from './slots/gpu.ts';
 import { startWorker } from './worker.ts';
@@ -46,6 +47,7 @@ try {
   await tracing()?.stop();
   process.exit(0);
 } catch (error) {
-  log.fatal(messageOf(error));
+  const { words, todo } = NO_THREADS;
+  log.fatal(isOutOfThreads(error) ? `${words}; ${todo}` : messageOf(error));
   process.exit(1);
 }

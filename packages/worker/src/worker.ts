@@ -11,6 +11,7 @@ import { checkToken, isLoopback } from '@kasane/protocol/internal/security/token
 import type { FrameHeader } from '@kasane/protocol/internal/wire/frame';
 import { expectPassingBuffers } from '@kasane/protocol/internal/wire/garbage';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
+import { isOutOfThreads, NO_THREADS } from '@kasane/tensor/internal/node/thread-answer';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { RedisLink } from './connection/redis-link.ts';
@@ -187,7 +188,9 @@ class KasaneWorker implements RunningWorker {
     try {
       await Promise.all(this.#pool.all.map((slot) => slot.ready));
     } catch (error) {
-      throw new KasaneError('BACKEND', messageOf(error), { cause: error });
+      const { words, todo } = NO_THREADS;
+      const why = isOutOfThreads(error) ? `${words}; ${todo}` : messageOf(error);
+      throw new KasaneError('BACKEND', why, { cause: error });
     }
     expectPassingBuffers();
     const metrics = await this.#tell();

@@ -6,6 +6,7 @@ import {
   type SystemMeaning,
   systemCodeOf,
 } from '@kasane/tensor/internal/node/system-errors';
+import { NO_THREADS } from '@kasane/tensor/internal/node/thread-answer';
 
 const CANNOT_CREATE = 73;
 const IO = 74;
@@ -62,6 +63,7 @@ const ofNode: Readonly<Record<string, Meaning>> = {
     exit: UNAVAILABLE,
     todo: 'reinstall on this machine (npm install)',
   },
+  ERR_WORKER_INIT_FAILED: { ...NO_THREADS, exit: OS },
   ERR_WORKER_OUT_OF_MEMORY: { words: 'a thread ran out of memory', exit: OS, todo: 'use fewer slots' },
   ERR_SQLITE_ERROR: {
     words: 'the database in the state folder reported an error',

@@ -37,6 +37,18 @@ export function answerOf<Answer>(
   });
 }
 
+/** What is said where the system gives no more threads: limits of a user, or of a container. */
+export const NO_THREADS = {
+  words: 'the system allows no more threads',
+  todo: 'raise the limit (ulimit -u, or that of the container), or use fewer --threads and --slots',
+};
+
+/** Whether it is why a thread did not start. Errors of threads have Node's code, or its message alone: EAGAIN. */
+export const isOutOfThreads = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_INIT_FAILED'
+    ? /EAGAIN/.test(error.message)
+    : error instanceof Error && error.message === 'EAGAIN';
+
 /** The heap of a thread has a limit of its own; large arrays lie outside of it, and are refused one by one. */
 function isOutOfMemory(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
