@@ -17,11 +17,12 @@ export const userErrors: readonly string[] = [
   'ModelError',
   'ObjectiveError',
   'OnnxError',
+  'OnnxImportError',
   'OptionError',
   'PresetError',
   'SafetensorsError',
 ];
-/** These are ours to mend. */
+/** These are ours to mend: whoever calls what throws one makes something of it that a user is told. */
 export const ownErrors: readonly string[] = [
   'BatchError',
   'DeviceLostError',
@@ -29,7 +30,10 @@ export const ownErrors: readonly string[] = [
   'IndexError',
   'KasaneError',
   'MlflowError',
+  'OnnxFileError',
+  'OnnxNodeError',
   'OpError',
+  'UnsupportedError',
 ];
 
 /** What an error comes to. */
