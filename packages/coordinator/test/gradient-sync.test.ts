@@ -145,8 +145,8 @@ it.each([
   // The gradients have taken 20 s to come.
   [20_000, 5_000],
 ])('gives up the sums of some owners after a time that fits the step', async (took, late) => {
+  vi.useFakeTimers({ toFake: ['performance'] });
   const { sync, sum, reasons } = await opened();
-  vi.useFakeTimers({ toFake: ['performance'], now: performance.now() });
   vi.advanceTimersByTime(took);
   const reducing = sync.reduce();
   await new Promise((resolve) => setTimeout(resolve, 20));
