@@ -7,14 +7,22 @@ import { attempt, type Page } from './view.ts';
 
 /** With more classes, cells have no numbers: they would be too small to read. */
 const NUMBERED = 20;
+/** So often it is asked for what may not be there yet. */
+const MOST_ASKS = 10;
 
 export class ConfusionCard {
   readonly element: HTMLElement;
   readonly #page: Page;
   readonly #title = h('h3', {});
   readonly #table = h('div', { class: 'scroll', 'data-key': 'confusion', tabindex: 0 });
-  /** Of which epoch it was asked for. */
-  #askedFor = 0;
+  /** Of which epoch it is, */
+  #shown = 0;
+  /** what the job has come to, which tells whether there is another one, and how often it was asked for since then. */
+  #reached = '';
+  #asks = 0;
+  #isAsking = false;
+  /** The job has changed since it was asked for. */
+  #isOld = false;
 
   constructor(page: Page) {
     this.#page = page;
@@ -29,9 +37,28 @@ export class ConfusionCard {
 
   update(job: Job): void {
     // Nothing else has a precision: a binary objective has no matrix, and says so.
-    if (job.history.at(-1)?.testMetrics?.precision === undefined || job.epoch === this.#askedFor) return;
-    this.#askedFor = job.epoch;
-    attempt(this.#page, async () => this.#draw(await confusionOf(job.id)));
+    const newest = job.history.at(-1);
+    if (newest?.testMetrics?.precision === undefined || newest.epoch === this.#shown) return;
+    const reached = `${newest.epoch} ${job.state}`;
+    if (reached !== this.#reached) [this.#reached, this.#asks] = [reached, 0];
+    this.#isOld = true;
+    if (!this.#isAsking) attempt(this.#page, () => this.#ask(job.id));
+  }
+
+  /** The coordinator keeps a matrix with the checkpoint, a little after it tells of the epoch: until then it is the one before. */
+  async #ask(job: string): Promise<void> {
+    this.#isAsking = true;
+    try {
+      while (this.#isOld && this.#asks < MOST_ASKS) {
+        this.#isOld = false;
+        this.#asks++;
+        const answer = await confusionOf(job);
+        if (answer.epoch !== this.#shown) this.#draw(answer);
+        this.#shown = answer.epoch;
+      }
+    } finally {
+      this.#isAsking = false;
+    }
   }
 
   #draw({ epoch, classes, counts }: GetConfusionResponse): void {
