@@ -8,7 +8,7 @@ const layouts = fc.record({
 });
 const layoutOf = ({ floats, owners }: { floats: number; owners: number }) =>
   new PartLayout({
-    ...{ number: 1, step: 0, floats, chunkFloats: chunkFloatsFor(floats, owners) },
+    ...{ number: 1, step: 0, floats, chunkFloats: chunkFloatsFor(floats, owners, false) },
     owners: Array.from({ length: owners }, (_, index) => `w${index}`),
   });
 
@@ -55,8 +55,10 @@ describe('a layout of parts', () => {
   });
 
   it('has a few chunks for each owner, and none that is tiny', () => {
-    expect(chunkFloatsFor(11_000_000, 8)).toBe(65_536);
-    expect(chunkFloatsFor(800_000, 8)).toBe(6 * 1024);
-    expect(chunkFloatsFor(1000, 64)).toBe(1024);
+    expect(chunkFloatsFor(11_000_000, 8, false)).toBe(65_536);
+    expect(chunkFloatsFor(800_000, 8, false)).toBe(6 * 1024);
+    expect(chunkFloatsFor(1000, 64, false)).toBe(1024);
+    expect(chunkFloatsFor(11_000_000, 8, true)).toBe(16_384);
+    expect(chunkFloatsFor(800_000, 8, true)).toBe(6 * 1024);
   });
 });

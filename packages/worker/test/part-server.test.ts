@@ -45,7 +45,7 @@ async function together(
   const [codec, rounding] = [floatCodec(model.parameters, precision), roundingTo(precision)];
   const layout = new PartLayout({
     ...{ number: 1, step: 3, floats, owners },
-    chunkFloats: chunkFloatsFor(floats, owners.length),
+    chunkFloats: chunkFloatsFor(floats, owners.length, false),
   });
   const sums = new Float32Array(floats);
   const version = numbers(0);

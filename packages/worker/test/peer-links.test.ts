@@ -40,34 +40,53 @@ it('answers few probes of one link, and closes it to whoever asks for more', asy
   links.close();
 });
 
-it('probes a slow link with little', async () => {
+it('probes a slow link with little, and has little under way over it', async () => {
   const said: NonNullable<WorkerMessage['message']>[] = [];
   const key = randomBytes(32);
-  const probed: number[] = [];
+  const frames: string[] = [];
+  let other: Link | undefined;
   const server = await listenForPeers({
     ...{ host: '127.0.0.1', tls: false, keys: () => [key] },
     onPeer: (socket) => {
       const link = new Link(socket, {
-        onFrame: ({ payload }) => {
-          probed.push(payload.length);
+        onFrame: ({ header, payload }) => {
+          frames.push(`${header.kind} ${'window' in header ? header.window : payload.length}`);
           const answer = encodeFrame({ kind: 'probe', answer: true }, payload);
-          setTimeout(() => link.send(answer), 30);
+          if (header.kind === 'probe') setTimeout(() => link.send(answer), 200);
         },
         onClose: () => {},
       });
+      other = link;
     },
   });
   const { port } = server.address() as AddressInfo;
+  const taken: string[] = [];
   const links = new PeerLinks({
     ...{ tls: false, log: pino({ level: 'silent' }) },
     say: (message) => said.push(message),
-    onFrame: () => {},
+    onFrame: ({ header }, from) => taken.push(`${header.kind} of ${from}`),
   });
   links.connect([{ worker: 'b', address: `127.0.0.1:${port}`, key, dials: true }]);
   await vi.waitFor(() =>
     expect(said.at(-1)).toMatchObject({ $case: 'peerReach', value: { worker: 'b', able: true } }),
   );
-  expect(probed).toEqual([65_536, 65_536, 65_536]);
+  // 128 KiB in 200 ms are 39 KB in 60 ms.
+  await vi.waitFor(() => expect(frames).toHaveLength(4));
+  expect(frames.slice(0, 3)).toEqual(Array(3).fill('probe 65536'));
+  const window = Number(frames[3]!.replace('pace ', ''));
+  expect(window).toBeGreaterThan(1 << 14);
+  expect(window).toBeLessThan(40_000);
+  const part = { kind: 'partParameters', job: 'j', layout: 1, version: 0, offset: 0 } as const;
+  let left = 0;
+  for (let count = 0; count < 3; count++)
+    void links.send('b', part, new Uint8Array(30_000)).then(() => left++);
+  await vi.waitFor(() => expect(frames.slice(4)).toEqual(['partParameters 30000']));
+  // Each word lets the next one go; what comes from there is answered with one, too.
+  other!.send(encodeFrame({ kind: 'took' }, new Uint8Array(0)), encodeFrame(part, new Uint8Array(8)));
+  await vi.waitFor(() => expect(frames.slice(5).sort()).toEqual(['partParameters 30000', 'took 0']));
+  expect([left, taken]).toEqual([2, ['partParameters of b']]);
+  other!.send(encodeFrame({ kind: 'took' }, new Uint8Array(0)));
+  await vi.waitFor(() => expect(left).toBe(3));
   links.close();
   server.close();
 });

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { plainIp, whyNoAddress } from '@kasane/protocol/internal/ports/address';
 import { splitAddress } from '@kasane/protocol/internal/security/tls';
 import { LINK_KEY_BYTES } from '@kasane/protocol/internal/wire/link';
+import { medianOf } from '../steps/median.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import { closest } from './clique.ts';
 
@@ -111,6 +112,13 @@ export class PeerMesh {
       const link = this.#links.get(keyOf(a, b));
       return link?.able ? link.bytesPerSecond : undefined;
     });
+  }
+
+  /** The median of the bytes a second between these workers; 0: it is not known. */
+  rateOf(workers: readonly string[]): number {
+    const among = new Set(workers);
+    const links = [...this.#links.values()].filter(({ a, b, able }) => able && among.has(a) && among.has(b));
+    return medianOf(links.map(({ bytesPerSecond }) => bytesPerSecond));
   }
 
   /** Why a worker has no link to another one, for people; undefined: it has, or is being tried. */

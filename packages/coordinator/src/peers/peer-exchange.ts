@@ -39,6 +39,9 @@ const LATE_MS = 2_000;
 const LATE_PART = 1 / 2;
 const LATEST_MS = 30_000;
 
+/** Links of fewer bytes a second are slow: chunks are smaller there. */
+const SLOW_RATE = 1e7;
+
 /** What owners are told of a step that counts. */
 export type StepCommit = Omit<CommitParts, 'job' | 'layout' | 'clip'>;
 
@@ -159,9 +162,10 @@ export class PeerExchange {
       return;
     }
     const floats = this.#options.parameters.parameters.length;
+    const isSlow = this.#options.mesh.rateOf(owners.map(({ id }) => id)) < SLOW_RATE;
     this.#layout = new PartLayout({
       ...{ number: ++this.#layouts, step, floats, owners: owners.map(({ id }) => id) },
-      chunkFloats: chunkFloatsFor(floats, owners.length),
+      chunkFloats: chunkFloatsFor(floats, owners.length, isSlow),
     });
     // Through shared memory it takes no time, and changes to a version need that one whole.
     const { job, isNear } = this.#options;

@@ -104,6 +104,17 @@ export interface ProbeHeader {
   readonly answer: boolean;
 }
 
+/** Of a slow link between two workers: from now on no more bytes are under way to either end than this, and each says what it takes. */
+export interface PaceHeader {
+  readonly kind: 'pace';
+  readonly window: number;
+}
+
+/** One more frame with part of a gradient or of the parameters was taken from a slow link. */
+export interface TookHeader {
+  readonly kind: 'took';
+}
+
 /** Parameters whose bytes lie in shared memory, which is no less to be trusted than that of who computes; without payload. */
 export interface SharedParametersHeader extends Omit<ParametersHeader, 'kind' | 'digest'> {
   readonly kind: 'sharedParameters';
@@ -140,6 +151,8 @@ export type FrameHeader =
   | PartParametersHeader
   | PartStateHeader
   | ProbeHeader
+  | PaceHeader
+  | TookHeader
   | BatchHeader
   | MessagesHeader;
 type HeaderOf<K extends FrameHeader['kind']> = Extract<FrameHeader, { kind: K }>;
@@ -179,6 +192,8 @@ const checks: {
   partParameters: { job: text, layout: count, version: count, offset: count },
   partState: { job: text, layout: count, name: text, offset: count },
   probe: { answer: (value) => typeof value === 'boolean' },
+  pace: { window: count },
+  took: {},
   batch: {
     job: text,
     step: count,

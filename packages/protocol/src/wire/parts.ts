@@ -6,6 +6,8 @@ import type { PartGradientHeader } from './frame.ts';
 
 /** Floats of a chunk, in whole blocks of rounding.ts: at most, and at least. Of small models every owner has a few all the same. */
 const MOST_FLOATS = 1 << 16;
+/** Over slow links: what is under way at once is little, and a frame has a whole chunk. */
+const MOST_SLOW_FLOATS = 1 << 14;
 const LEAST_FLOATS = 1 << 10;
 /** Chunks of each owner, as long as they are not too small: of few, one more would be much. */
 const CHUNKS_EACH = 16;
@@ -92,8 +94,8 @@ export function partGradients(
   return layout.pieces(range).map((piece) => ({ ...piece, header: { ...about, offset: piece.start } }));
 }
 
-/** Floats of a chunk where so many owners share so many parameters. */
-export function chunkFloatsFor(floats: number, owners: number): number {
+/** Floats of a chunk where so many owners share so many parameters, over slow links or others. */
+export function chunkFloatsFor(floats: number, owners: number, isSlow: boolean): number {
   const even = Math.floor(floats / (owners * CHUNKS_EACH * LEAST_FLOATS)) * LEAST_FLOATS;
-  return Math.min(MOST_FLOATS, Math.max(LEAST_FLOATS, even));
+  return Math.min(isSlow ? MOST_SLOW_FLOATS : MOST_FLOATS, Math.max(LEAST_FLOATS, even));
 }

@@ -10,6 +10,7 @@ import { dialPeer, listenForPeers } from '@kasane/protocol/internal/wire/peer-li
 import { ERROR_TEXT, FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
+import { PacedFrames } from './paced-frames.ts';
 
 /** A peer that does not answer the probes within this time, in milliseconds, is not reached. */
 const PROBE_MS = 10_000;
@@ -20,6 +21,9 @@ const PROBE_MS = 10_000;
 const SMALL_PROBE = 1 << 16;
 const LARGE_PROBE = FRAME_PAYLOAD_BYTES;
 const FAST = 1e7;
+/** Over links that are not, so much is under way as they carry in this time, in milliseconds, and a frame or two at least, in bytes. */
+const WINDOW_MS = 60;
+const LEAST_WINDOW = 1 << 15;
 /** Of each size the best of so many counts: a machine that is busy for a moment has no slow link. */
 const PROBES = 3;
 /** Probes of one link that are answered: more than are ever asked, and no way to fill the memory of who answers. */
@@ -40,6 +44,7 @@ export interface PeerLinksOptions {
 interface PeerLink {
   readonly peer: Peer;
   readonly link: Link | undefined;
+  readonly frames: PacedFrames | undefined;
   /** Who waits for room. */
   readonly forRoom: (() => void)[];
   /** Of the probe, or until it is dialled again. */
@@ -87,7 +92,13 @@ export class PeerLinks {
       if (this.#links.has(worker)) continue;
       // The bytes lie in a buffer that is used again.
       const own = { ...peer, key: Uint8Array.from(peer.key) };
-      this.#links.set(worker, { peer: own, link: undefined, forRoom: [], timer: undefined });
+      this.#links.set(worker, {
+        peer: own,
+        link: undefined,
+        frames: undefined,
+        forRoom: [],
+        timer: undefined,
+      });
       if (own.dials) this.#dial(own);
     }
   }
@@ -101,7 +112,7 @@ export class PeerLinks {
   async sendEncoded(worker: string, frame: Buffer): Promise<void> {
     const one = this.#links.get(worker);
     if (!one?.link) return;
-    one.link.send(frame);
+    await one.frames?.send(frame);
     if (one.link.full) await new Promise<void>((resolve) => one.forRoom.push(resolve));
   }
 
@@ -126,14 +137,14 @@ export class PeerLinks {
       if (isReached || dials === DIALS) return this.#broke(worker, why);
       clearTimeout(probe);
       const again = setTimeout(() => this.#dial(peer, dials + 1), REDIAL_MS * 2 ** (dials - 1));
-      this.#links.set(worker, { peer, link: undefined, forRoom: [], timer: again });
+      this.#links.set(worker, { peer, link: undefined, frames: undefined, forRoom: [], timer: again });
       link.close();
     };
     const ask = () => {
       began = performance.now();
       link.send(encodeFrame({ kind: 'probe', answer: false }, new Uint8Array(bytes)));
     };
-    const link = this.#open(peer, socket, broke, () => {
+    const { link, frames } = this.#open(peer, socket, broke, () => {
       const now = performance.now();
       best = Math.max(best, (2 * bytes) / Math.max((now - began) / 1000, 1e-6));
       probes++;
@@ -141,13 +152,17 @@ export class PeerLinks {
       if (probes < (bytes === LARGE_PROBE ? 2 * PROBES : PROBES)) return ask();
       clearTimeout(probe);
       isReached = true;
+      if (best < FAST) {
+        frames.window = Math.max(LEAST_WINDOW, Math.round((best * WINDOW_MS) / 1000));
+        link.send(encodeFrame({ kind: 'pace', window: frames.window }, new Uint8Array(0)));
+      }
       this.#options.say({
         $case: 'peerReach',
         value: { worker, able: true, bytesPerSecond: best, why: '' },
       });
     });
     const probe = setTimeout(() => broke(`no answer within ${PROBE_MS / 1000} s`), PROBE_MS);
-    this.#links.set(worker, { peer, link, forRoom: [], timer: probe });
+    this.#links.set(worker, { peer, link, frames, forRoom: [], timer: probe });
     ask();
   }
 
@@ -155,29 +170,41 @@ export class PeerLinks {
   #dialled(socket: Socket, key: Buffer): void {
     const found = [...this.#links.values()].find(({ peer }) => !peer.dials && key.equals(peer.key));
     if (!found || found.link) return void socket.destroy();
-    const link = this.#open(found.peer, socket, (why) => this.#broke(found.peer.worker, why));
-    this.#links.set(found.peer.worker, { ...found, link });
+    const opened = this.#open(found.peer, socket, (why) => this.#broke(found.peer.worker, why));
+    this.#links.set(found.peer.worker, { ...found, ...opened });
   }
 
   /** @param onAnswer a probe has come back */
-  #open(peer: Peer, socket: Socket, onBroken: (why: string) => void, onAnswer: () => void = () => {}): Link {
+  #open(
+    peer: Peer,
+    socket: Socket,
+    onBroken: (why: string) => void,
+    onAnswer: () => void = () => {},
+  ): { readonly link: Link; readonly frames: PacedFrames } {
     let answered = 0;
+    const frames = new PacedFrames((frame) => link.send(frame));
+    const onFrame = ({ header, payload }: Frame) => {
+      if (header.kind === 'took') frames.took();
+      else if (header.kind === 'pace') frames.window = header.window;
+      else if (header.kind !== 'probe') {
+        if (frames.window > 0) link.send(encodeFrame({ kind: 'took' }, new Uint8Array(0)));
+        this.#options.onFrame({ header, payload }, peer.worker);
+      } else if (header.answer) onAnswer();
+      else if (++answered > ANSWERED)
+        throw new KasaneError('PROTOCOL', `more than ${ANSWERED} probes of one link`);
+      else link.send(encodeFrame({ kind: 'probe', answer: true }, payload));
+    };
     const link: Link = new Link(socket, {
-      onFrame: (frame) => {
-        if (frame.header.kind !== 'probe') return this.#options.onFrame(frame, peer.worker);
-        if (frame.header.answer) onAnswer();
-        else if (++answered > ANSWERED)
-          throw new KasaneError('PROTOCOL', `more than ${ANSWERED} probes of one link`);
-        else link.send(encodeFrame({ kind: 'probe', answer: true }, frame.payload));
-      },
+      onFrame,
       onRoom: () => {
         for (const go of this.#links.get(peer.worker)?.forRoom.splice(0) ?? []) go();
       },
       onClose: (why) => {
+        frames.close();
         if (this.#links.get(peer.worker)?.link === link) onBroken(sentenceOf(why));
       },
     });
-    return link;
+    return { link, frames };
   }
 
   /** A link is no more, or never was. It is opened again when the coordinator says so. */
@@ -194,6 +221,7 @@ export class PeerLinks {
     this.#links.delete(worker);
     clearTimeout(one?.timer);
     one?.link?.close();
+    one?.frames?.close();
     for (const go of one?.forRoom ?? []) go();
   }
 }
