@@ -175,9 +175,11 @@ describe('what people do meanwhile', { timeout: 120_000 }, () => {
   });
 
   it('a trial that the sweep has paused is not resumed by hand', async () => {
-    const { id } = await client.submitSweep(file({ trials: 4, atOnce: 4 }, { epochs: 8 }));
-    const { trials } = await until(id, (now) => now.sweep.paused > 0 && now.sweep.waitingFor === undefined);
-    const held = client.job(trials.find(({ state }) => state === TrialState.TRIAL_STATE_PAUSED)!.job);
+    // One of four goes on after the first epoch: the others wait until the sweep ends.
+    const halving = { eta: 4, minEpochs: 1 };
+    const { id } = await client.submitSweep(file({ trials: 4, atOnce: 4, halving }, { epochs: 200 }));
+    const { trials } = await until(id, (now) => now.trials.some(({ epochs }) => epochs > 1));
+    const held = client.job(trials.find(({ epochs }) => epochs === 1)!.job);
     expect((await held.get()).waitingFor?.code).toBe('awaits-promotion');
     await expect(held.resume()).rejects.toMatchObject({
       code: 'JOB_STATE',
