@@ -15,13 +15,14 @@ import { PacedFrames } from './paced-frames.ts';
 /** A peer that does not answer the probes within this time, in milliseconds, is not reached. */
 const PROBE_MS = 10_000;
 /**
- * Bytes of a probe there and back: small ones first, since all workers probe all others at once, which a slow network carries only then.
- * Where they come back as fast as this, in bytes a second, large ones say more.
+ * Bytes of a probe there and back: small ones first, since all workers probe all others at once, which a very slow network carries only then.
+ * Where they come back as fast as this, in bytes a second, large ones follow: of small ones, a busy machine makes a slow link.
  */
 const SMALL_PROBE = 1 << 16;
 const LARGE_PROBE = FRAME_PAYLOAD_BYTES;
+const LARGE_FROM = 1e6;
+/** Over links of less, in bytes a second, so much is under way as they carry in this time, in milliseconds, and a frame or two at least, in bytes. */
 const FAST = 1e7;
-/** Over links that are not, so much is under way as they carry in this time, in milliseconds, and a frame or two at least, in bytes. */
 const WINDOW_MS = 60;
 const LEAST_WINDOW = 1 << 15;
 /** Of each size the best of so many counts: a machine that is busy for a moment has no slow link. */
@@ -148,7 +149,7 @@ export class PeerLinks {
       const now = performance.now();
       best = Math.max(best, (2 * bytes) / Math.max((now - began) / 1000, 1e-6));
       probes++;
-      if (probes === PROBES && best >= FAST) [bytes, best] = [LARGE_PROBE, 0];
+      if (probes === PROBES && best >= LARGE_FROM) [bytes, best] = [LARGE_PROBE, 0];
       if (probes < (bytes === LARGE_PROBE ? 2 * PROBES : PROBES)) return ask();
       clearTimeout(probe);
       isReached = true;
