@@ -8,20 +8,10 @@
 import { type IdxFolder, readIdxFolder } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { packDataset, type Sample } from '@kasane/data/pack-dataset';
+import { randomFrom } from './random.ts';
 
 const [SIZE, CELL, IMAGE, NUMBERS] = [64, 8, 28, 15];
 const CELLS = SIZE / CELL;
-
-/** mulberry32: numbers from 0 to 1 that follow from the seed, so that everybody packs the same bytes. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** The box around the ink of an image: first and last column, first and last row. */
 function boxOf(image: Uint8Array) {

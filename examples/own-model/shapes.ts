@@ -5,19 +5,9 @@
  *     node examples/own-model/shapes.ts data/shapes
  */
 import { packDataset, type Sample } from '@kasane/data/pack-dataset';
+import { randomFrom } from './random.ts';
 
 export const SIZE = 48;
-
-/** mulberry32: numbers from 0 to 1 that follow from the seed, so that everybody packs the same bytes. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Whether a point is inside, as seen from the middle, of shapes that reach `r` from it. */
 const shapes: ((x: number, y: number, r: number) => boolean)[] = [
