@@ -49,11 +49,9 @@ export class OwnerChoice {
     now: number,
   ): { readonly owners: readonly string[]; readonly why?: Reason } {
     const none = { owners: [] };
-    const { mode, mesh, isNear, floats } = this.#options;
-    if (mode === 'coordinator') return none;
-    if (mode === 'auto' && floats < LEAST_FLOATS) return none;
+    const { mesh, isNear } = this.#options;
     if (now < this.#plainUntil) return none;
-    const far = mode === 'workers' ? taking : taking.filter(({ id }) => !isNear(id));
+    const far = this.#exchanging(taking, ({ id }) => isNear(id));
     if (far.length < 2) return none;
     mesh.want(far, now);
     // Those who are there from the beginning need not show that they stay.
@@ -75,9 +73,9 @@ export class OwnerChoice {
 
   /** Whether it is still being found out which of these reach one another, who could exchange this job's gradients. */
   isMeeting(taking: readonly ConnectedWorker[], now: number): boolean {
-    const { mode, mesh, floats } = this.#options;
-    if (mode === 'coordinator' || (mode === 'auto' && floats < LEAST_FLOATS)) return false;
-    const far = mode === 'workers' ? taking : taking.filter((worker) => !this.#isNear(worker));
+    const { mesh, isNear } = this.#options;
+    // Those of this machine that have not opened shared memory yet will.
+    const far = this.#exchanging(taking, ({ id, address }) => isNear(id) || isLoopback(address));
     if (far.length < 2) return false;
     mesh.want(far, now);
     return mesh.isTrying(
@@ -122,9 +120,14 @@ export class OwnerChoice {
     this.#since.delete(worker);
   }
 
-  /** Those of this machine that have not opened shared memory yet will. */
-  #isNear({ id, address }: ConnectedWorker): boolean {
-    return this.#options.isNear(id) || isLoopback(address);
+  /** Those of these workers that could exchange this job's gradients among themselves. */
+  #exchanging(
+    taking: readonly ConnectedWorker[],
+    isNear: (worker: ConnectedWorker) => boolean,
+  ): readonly ConnectedWorker[] {
+    const { mode, floats } = this.#options;
+    if (mode === 'coordinator' || (mode === 'auto' && floats < LEAST_FLOATS)) return [];
+    return mode === 'workers' ? taking : taking.filter((worker) => !isNear(worker));
   }
 
   #isExcluded(worker: string, now: number): boolean {
