@@ -14,7 +14,7 @@ import {
   type GradientHeader,
   type PartSumHeader,
 } from '@kasane/protocol/internal/wire/frame';
-import { chunkFloatsFor, PartLayout, partGradients } from '@kasane/protocol/internal/wire/parts';
+import { chunkFloatsFor, PartLayout, partGradients, SLOW_RATE } from '@kasane/protocol/internal/wire/parts';
 import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { Job } from '@kasane/protocol/job';
 import type { Reason } from '@kasane/protocol/reasons';
@@ -38,9 +38,6 @@ const LOOK_MS = 500;
 const LATE_MS = 2_000;
 const LATE_PART = 1 / 2;
 const LATEST_MS = 30_000;
-
-/** Links of fewer bytes a second are slow: chunks are smaller there. */
-const SLOW_RATE = 1e7;
 
 /** What owners are told of a step that counts. */
 export type StepCommit = Omit<CommitParts, 'job' | 'layout' | 'clip'>;

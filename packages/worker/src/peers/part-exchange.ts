@@ -113,21 +113,14 @@ export class PartExchange {
   }
 
   /** A chunk of a version. @throws KasaneError PROTOCOL when it is not of its owner */
-  parameters(
-    { layout: number, version, offset }: PartParametersHeader,
-    payload: Uint8Array,
-    from: string,
-  ): void {
+  parameters(header: PartParametersHeader, payload: Uint8Array, from: string): void {
+    const { layout: number, version, offset } = header;
     const layout = this.#layout;
     if (number > (layout?.number ?? 0)) {
       // A version at most, of a layout to come.
       this.#earlyBytes += payload.length;
       if (this.#earlyBytes <= 4 * floatsOf(this.#options.exchanged))
-        this.#early.push({
-          header: { kind: 'partParameters', job: this.#options.job, layout: number, version, offset },
-          payload: Uint8Array.from(payload),
-          from,
-        });
+        this.#early.push({ header, payload: Uint8Array.from(payload), from });
       return;
     }
     if (number !== layout?.number) return;

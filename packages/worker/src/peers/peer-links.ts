@@ -6,6 +6,7 @@ import { shortened } from '@kasane/protocol/internal/events/plain-text';
 import { hostPort } from '@kasane/protocol/internal/ports/address';
 import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/internal/wire/frame';
 import { Link } from '@kasane/protocol/internal/wire/link';
+import { SLOW_RATE } from '@kasane/protocol/internal/wire/parts';
 import { dialPeer, listenForPeers } from '@kasane/protocol/internal/wire/peer-link';
 import { ERROR_TEXT, FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { sentenceOf } from '@kasane/protocol/reasons';
@@ -21,8 +22,7 @@ const PROBE_MS = 10_000;
 const SMALL_PROBE = 1 << 16;
 const LARGE_PROBE = FRAME_PAYLOAD_BYTES;
 const LARGE_FROM = 1e6;
-/** Over links of less, in bytes a second, so much is under way as they carry in this time, in milliseconds, and a frame or two at least, in bytes. */
-const FAST = 1e7;
+/** Over slow links so much is under way as they carry in this time, in milliseconds, and a frame or two at least, in bytes. */
 const WINDOW_MS = 60;
 const LEAST_WINDOW = 1 << 15;
 /** Of each size the best of so many counts: a machine that is busy for a moment has no slow link. */
@@ -153,7 +153,7 @@ export class PeerLinks {
       if (probes < (bytes === LARGE_PROBE ? 2 * PROBES : PROBES)) return ask();
       clearTimeout(probe);
       isReached = true;
-      if (best < FAST) {
+      if (best < SLOW_RATE) {
         frames.window = Math.max(LEAST_WINDOW, Math.round((best * WINDOW_MS) / 1000));
         link.send(encodeFrame({ kind: 'pace', window: frames.window }, new Uint8Array(0)));
       }
