@@ -15,7 +15,7 @@ const loss = (from: string): NonNullable<ModelDescription['loss']> => ({
   loss: 2,
 });
 
-/** A layer that multiplies by ones and goes on with `nodes`; the values are numbered from 3. Its loss is the sum of what it gives. */
+/** A layer that multiplies its input by ones and then runs `nodes`, whose values are numbered from 3. The loss is the sum of its output. */
 const modelOf = (nodes: readonly GraphNode[], layers = 1): ModelDescription => ({
   input: [WIDTH],
   output: [WIDTH],

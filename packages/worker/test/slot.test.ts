@@ -329,7 +329,7 @@ describe('SlotPool', () => {
     await pool.close();
   });
 
-  it('replaces a slot that goes on with a job that is over, and not one that computes for another', {
+  it('replaces a slot that still computes for a job that is over, and not one that computes for another job', {
     timeout: 60_000,
   }, async () => {
     const pool = new SlotPool(1, pino({ level: 'silent' }));

@@ -350,7 +350,7 @@ export class Slot implements ComputeSlot {
     Atomics.notify(this.#words, ARRIVED);
   }
 
-  /** Ends the thread where it goes on with a session whose job is over, and nothing else. One with a device may hang when it is ended. */
+  /** Ends the thread if it still computes for a job that is over, and for no other. One with a device may hang when it is ended. */
   #giveUpSoon(session: number): void {
     if (!this.#kernel.startsWith('wasm')) return;
     const isLeft = () => this.#opening.has(session) || this.#running?.session.id === session;
