@@ -16,6 +16,15 @@ const model = buildModel({
   layers: [{ type: 'dense', units: 8 }, { type: 'tanh' }, { type: 'dense', units: 2 }],
 });
 const parameters = initializeParameters(model, 1);
+const twoInputs = buildModel({
+  output: [2],
+  layers: [
+    { type: 'input', name: 'left', shape: [3] },
+    { type: 'input', name: 'right', shape: [3] },
+    { type: 'concat', from: ['left', 'right'] },
+    { type: 'dense', units: 2 },
+  ],
+});
 const about = {
   job: 'tiny',
   objective: { type: 'classification' },
@@ -28,6 +37,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'tiny.safetensors'), encodeModelFile({ model, parameters, about }));
   const { format: _, ...metadata } = modelMetadata(model, about);
   writeFileSync(join(folder, 'tiny.onnx'), await exportOnnx(model, parameters, { metadata }));
+  writeFileSync(join(folder, 'two.onnx'), await exportOnnx(twoInputs, initializeParameters(twoInputs, 1)));
   writeFileSync(join(folder, 'broken.onnx'), readFileSync(join(folder, 'tiny.onnx')).subarray(0, 300));
   mkdirSync(join(folder, 'out'));
   const rows = Array.from(
@@ -44,7 +54,7 @@ test('writes a job file and weights that predict as before', { timeout: 60_000 }
   expect(JSON.parse(ended.stdout)).toMatchObject({
     ...{ file: 'out/again.yaml', weights: join('out', 'again.safetensors'), opset: 17, producer: 'kasane' },
     ...{ input: [4], output: [2], layers: 3, parameters: model.parameterCount },
-    notes: ['the 2 numbers that it gives are taken for the scores of classes'],
+    notes: ['the 2 outputs are taken as class scores'],
   });
   const job = parseJobFile(readFileSync(join(folder, 'out/again.yaml'), 'utf8'), 'again.yaml');
   expect(job.spec).toMatchObject({ name: 'again', init: './again.safetensors' });
@@ -89,14 +99,28 @@ test.each([
   [
     ['tiny.onnx', '-o', 'x.yaml', '--shape', '5'],
     errorCodes.DATA_INVALID.exit,
-    /the shape \[5\] does not fit/,
+    /the shape \[5\] does not match/,
+  ],
+  [
+    ['two.onnx', '--shape', '5'],
+    errorCodes.DATA_INVALID.exit,
+    /two\.onnx: the file has the inputs left, right: name each with --shape, such as/,
+  ],
+  [
+    ['two.onnx', '--shape', '5', 'left=3'],
+    errorCodes.USAGE.exit,
+    /--shape 5: name the input of each shape, such as NAME=5/,
   ],
   [
     ['tiny.onnx', '-o', 'x.yaml', '--result', 'tanh1/Tanh:0', '--classes', '3'],
     errorCodes.USAGE.exit,
     /does not end in a dense layer/,
   ],
-  [['tiny.onnx', '-o', 'x.yaml', '--result', 'q'], errorCodes.DATA_INVALID.exit, /no node gives "q"/],
+  [
+    ['tiny.onnx', '-o', 'x.yaml', '--result', 'q'],
+    errorCodes.DATA_INVALID.exit,
+    /no node has the output "q"/,
+  ],
 ] as const)('%j is refused', { timeout: 60_000 }, async (args, code, message) => {
   const ended = await kasane(['import', ...args], { cwd: folder });
   expect(ended).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(message) });

@@ -176,7 +176,7 @@ describe('images', () => {
     expect(names(model)).toEqual(['body-conv.weight', 'body-conv.bias']);
     expect(model.parameters[0]!.shape).toEqual([3, 3, 2, 4]);
     expect(notes).toEqual([
-      'the samples of x are [rows, columns, channels] here, and channels first in the file',
+      'the samples of x are [rows, columns, channels] here, but channels first in the file',
     ]);
   });
 
@@ -314,24 +314,51 @@ function withinGraph(model: Uint8Array, more: Uint8Array): Uint8Array {
   return Uint8Array.of(...head, ...new Message().content(7, graph).finish(), ...tail);
 }
 
+it('takes a shape without a name as that of the only input', () => {
+  const open = file({ x: ['n', 't'] }, [['MatMul', 'x w', 'y']], [floats('w', [3, 2])]);
+  expect(imported(open, { shapes: [3] }).model.sampleShape).toEqual([3]);
+});
+
 describe('refusals', () => {
   const weight = floats('w', [3, 2]);
   const plain: NodeText[] = [['MatMul', 'x w', 'y']];
 
+  it('carry the option that settles them, for programs that call it otherwise', () => {
+    const two = file(
+      { x: ['n', 3], z: ['n', 3] },
+      [
+        ['Add', 'x z', 'a'],
+        ['MatMul', 'a w', 'y'],
+      ],
+      [weight],
+    );
+    const what = 'the file has the inputs x, z: name each';
+    expect(() => importOnnx(two, { shapes: [3] })).toThrow(
+      expect.objectContaining({ what, option: 'shapes', message: `${what} with the option shapes` }),
+    );
+  });
+
   it.each<[RegExp, Uint8Array, OnnxImportOptions?]>([
     [/^Foo \(node "Foo0"\): this operation is not supported$/, file({ x: ['n', 3] }, [['Foo', 'x', 'y']])],
     [
-      /opset\); 13 to 21 are supported: export it again/,
+      /uses opset 12; 13 to 21 are supported: export it again/,
       file({ x: ['n', 3] }, plain, [weight], { opset: 12 }),
     ],
-    [/first axis, which must be that of the samples/, file({ x: [8, 3] }, plain, [weight])],
-    [/x has the shape \[n, t\]: set the shape of a sample/, file({ x: ['n', 't'] }, plain, [weight])],
-    [/the shape \[4\] does not fit/, file({ x: ['n', 3] }, plain, [weight]), { shapes: { x: [4] } }],
+    [/first axis of size 8, but the first axis must be the batch/, file({ x: [8, 3] }, plain, [weight])],
     [
-      /2 outputs, and a model has one: choose one of y, z/,
+      /x has the shape \[n, t\]: set the sample shape, without the batch, with the option shapes$/,
+      file({ x: ['n', 't'] }, plain, [weight]),
+    ],
+    [/the shape \[4\] does not match/, file({ x: ['n', 3] }, plain, [weight]), { shapes: { x: [4] } }],
+    [
+      /2 outputs, but a model has only one: choose one of y, z with the option output$/,
       file({ x: ['n', 3] }, plain, [weight], { outputs: ['y', 'z'] }),
     ],
-    [/no node gives "q"; the outputs are y/, file({ x: ['n', 3] }, plain, [weight]), { output: 'q' }],
+    [
+      /no node has the output "q"; the outputs of the file are y/,
+      file({ x: ['n', 3] }, plain, [weight]),
+      { output: 'q' },
+    ],
     [/matmul: .*the inner sizes differ: 4/, file({ x: ['n', 4] }, plain, [weight])],
     [/depend on any input/, file({ x: ['n', 3] }, [['Neg', 'w', 'y']], [weight])],
     [
@@ -355,7 +382,7 @@ describe('refusals', () => {
 
   it.each<[RegExp, Uint8Array]>([
     [/no version of the format: it is damaged, or no ONNX file/, new Uint8Array()],
-    [/takes "w", which nothing before it gives: the file is damaged/, file({ x: ['n', 3] }, plain)],
+    [/takes "w", which no earlier node has as an output: the file is damaged/, file({ x: ['n', 3] }, plain)],
     [/wire type|part of|field of number|ends within/, new TextEncoder().encode('{"model": "no"}')],
     [
       /w \[3, 2\] has 20 bytes; expected 24/,
@@ -430,7 +457,7 @@ it('names layers after modules, and ends them where weights are', () => {
   expect(names(model)).toEqual(['enc-0.weight', 'fc.weight', 'fc.bias']);
   expect(model.description.classes).toBe(2);
   expect([metadata.get('kept'), producer, opset]).toEqual(['yes', 'pytorch', 17]);
-  expect(notes.at(-1)).toBe('the 2 numbers that it gives are taken for the scores of classes');
+  expect(notes.at(-1)).toBe('the 2 outputs are taken as class scores');
   expect(imported(bytes, { isNumbers: true }).model.description).toMatchObject({ output: [2] });
   expect(imported(bytes, { output: 'd' }).model.layers.map(({ name }) => name)).toEqual(['enc-0', 'output']);
 });

@@ -11,6 +11,10 @@ import { putInPlace, versionOf } from './write-file.ts';
 /** Why a file cannot be written, in words, without its path. */
 export const whyUnwritable = (error: unknown): string => systemFailure(error)?.words ?? messageOf(error);
 
+/** @param path as the user named it */
+export const unwritable = (path: string, cause: unknown): KasaneError =>
+  new KasaneError('USAGE', `${path} cannot be written: ${whyUnwritable(cause)}`, { cause });
+
 /**
  * Said before an hour of training, not after it.
  * @param what is to be written there

@@ -10,7 +10,7 @@ import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { modelMetadata } from '@kasane/tensor/io/model-file';
 import { exportOnnx } from '@kasane/tensor/io/onnx/export';
-import { whyUnwritable } from '../../files/output-file.ts';
+import { unwritable } from '../../files/output-file.ts';
 import { requireReplaceable } from '../../files/replaced-file.ts';
 import { loadTrained, type Trained } from '../../model/trained.ts';
 import { out } from '../../output/say.ts';
@@ -81,6 +81,6 @@ async function write(path: string, bytes: Uint8Array): Promise<void> {
     makeFolders(dirname(path));
     await writeWholeFile(path, bytes);
   } catch (cause) {
-    throw new KasaneError('USAGE', `--output ${path} cannot be written: ${whyUnwritable(cause)}`, { cause });
+    throw unwritable(`--output ${path}`, cause);
   }
 }

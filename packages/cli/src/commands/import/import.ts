@@ -14,9 +14,14 @@ import {
   readRegularSync,
 } from '@kasane/tensor/internal/node/regular-file';
 import { type AboutModel, encodeModelFile } from '@kasane/tensor/io/model-file';
-import { type ImportedModel, importOnnx, OnnxImportError, onnxInputs } from '@kasane/tensor/io/onnx/import';
+import {
+  type ImportedModel,
+  importOnnx,
+  OnnxImportError,
+  type OnnxImportOptions,
+} from '@kasane/tensor/io/onnx/import';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
-import { whyUnwritable } from '../../files/output-file.ts';
+import { unwritable } from '../../files/output-file.ts';
 import { requireReplaceable } from '../../files/replaced-file.ts';
 import { writeFile } from '../../files/write-file.ts';
 import { out } from '../../output/say.ts';
@@ -94,7 +99,7 @@ function withClasses(description: ModelDescription, classes: number): ModelDescr
   if (last.type !== 'dense' || description.classes === undefined)
     throw new KasaneError(
       'USAGE',
-      `--classes ${classes}: the model does not end in a dense layer that gives the scores of classes. Cut it off before its head with --result, and add layers to the job file`,
+      `--classes ${classes}: the model does not end in a dense layer with class scores. Cut it off before its head with --result, and add layers to the job file`,
     );
   const layers = [...description.layers.slice(0, -1), { ...last, units: classes }];
   return { ...description, classes, layers };
@@ -112,39 +117,37 @@ function requireFree(file: string, weights: string, { force }: ImportCommandOpti
 }
 
 async function read(source: string, options: ImportCommandOptions): Promise<ImportedModel> {
+  const shapes = shapesOf(options.shape ?? []);
   try {
     const bytes = await readRegular(source, MOST_BYTES);
     return importOnnx(bytes, {
       ...(options.result !== undefined && { output: options.result }),
-      shapes: shapesOf(options.shape ?? [], source, bytes),
+      shapes,
       keepsOrder: options.channelsFirst === true,
       isNumbers: options.numbers === true,
       external: besideModel(source),
     });
   } catch (cause) {
-    if (cause instanceof OnnxImportError)
-      throw new KasaneError(
-        cause.isDamaged ? 'FILE_DAMAGED' : 'DATA_INVALID',
-        `${source}: ${asOptions(cause.message)}`,
-        {
-          cause,
-        },
-      );
+    if (cause instanceof OnnxImportError) {
+      const { what, option, isDamaged } = cause;
+      const advice = option === undefined ? '' : ` with ${flags[option]}`;
+      throw new KasaneError(isDamaged ? 'FILE_DAMAGED' : 'DATA_INVALID', `${source}: ${what}${advice}`, {
+        cause,
+      });
+    }
     if (cause instanceof FileError) throw new KasaneError('FILE_DAMAGED', cause.message, { cause });
     throw cause;
   }
 }
 
-/** What the library advises, as options of this command. */
-const asOptions = (text: string): string =>
-  text.replace('with the option output', 'with --result').replace('with the option shape', 'with --shape');
+/** The options of the library that its errors ask for, as this command has them. */
+const flags: Readonly<Record<NonNullable<OnnxImportError['option']>, string>> = {
+  output: '--result NAME',
+  shapes: '--shape, such as --shape 3,224,224, or --shape NAME=128 if there are several inputs',
+};
 
 /** `3,224,224`, of the only input, or `ids=128`. */
-function shapesOf(
-  given: readonly string[],
-  source: string,
-  bytes: Uint8Array,
-): Record<string, readonly number[]> {
+function shapesOf(given: readonly string[]): NonNullable<OnnxImportOptions['shapes']> {
   const entries = given.map((text) => {
     const found = /^(?:(.*)=)?([1-9]\d{0,8}(?:,[1-9]\d{0,8})*)$/.exec(text);
     if (!found)
@@ -152,18 +155,15 @@ function shapesOf(
         'USAGE',
         `--shape ${text}: expected sizes such as 3,224,224, or NAME=128 for an input`,
       );
-    return [found[1], found[2]!.split(',').map(Number)] as const;
+    return { name: found[1], shape: found[2]!.split(',').map(Number) };
   });
-  const unnamed = entries.filter(([name]) => name === undefined);
-  if (unnamed.length === 0) return Object.fromEntries(entries);
-  const inputs = onnxInputs(bytes);
-  const [only] = inputs;
-  if (entries.length > 1 || inputs.length !== 1 || only === undefined)
-    throw new KasaneError(
-      'USAGE',
-      `--shape: ${source} has the inputs ${inputs.slice(0, 20).join(', ')}; name each, such as --shape ${inputs[0]}=128`,
-    );
-  return { [only]: unnamed[0]![1] };
+  const unnamed = entries.find(({ name }) => name === undefined);
+  if (unnamed === undefined) return Object.fromEntries(entries.map(({ name, shape }) => [name, shape]));
+  if (entries.length === 1) return unnamed.shape;
+  throw new KasaneError(
+    'USAGE',
+    `--shape ${unnamed.shape.join(',')}: name the input of each shape, such as NAME=${unnamed.shape.join(',')}`,
+  );
 }
 
 /** Files in the folder of the model, and in no other: a name there may be a link that leads away. */
@@ -173,7 +173,9 @@ function besideModel(source: string) {
   return (location: string, offset: number, length: number | undefined): Uint8Array => {
     const path = join(folder, location);
     if (kindOfPath(path) !== 'nothing' && dirname(realpathSync(path)) !== folder)
-      throw new FileError(`${path}: it is a link out of the folder of the model, whose data it was to hold`);
+      throw new FileError(
+        `${path}: it links to a file outside the folder of the model; put the file itself there`,
+      );
     const whole = known.get(location) ?? readRegularSync(path, MOST_BYTES);
     known.set(location, whole);
     return whole.subarray(offset, length === undefined ? undefined : offset + length);
@@ -191,7 +193,7 @@ function aboutOf({ metadata }: ImportedModel, job: string, notes: string[]): Abo
       const value: unknown = JSON.parse(text);
       about[part] = part === 'preparation' ? checkPreparation(value as never) : value;
     } catch (cause) {
-      notes.push(`${key} of the file is left out, since it cannot be read: ${messageOf(cause)}`);
+      notes.push(`${key} of the file cannot be read and is ignored: ${messageOf(cause)}`);
     }
   }
   return about;
@@ -216,7 +218,7 @@ function write(path: string, content: Uint8Array | string): void {
     makeFolders(dirname(path));
     writeFile(content, path);
   } catch (cause) {
-    throw new KasaneError('USAGE', `${path} cannot be written: ${whyUnwritable(cause)}`, { cause });
+    throw unwritable(path, cause);
   }
 }
 

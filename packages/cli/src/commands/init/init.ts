@@ -16,7 +16,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { printableLine } from '@kasane/protocol/internal/events/plain-text';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
-import { whyUnwritable } from '../../files/output-file.ts';
+import { unwritable } from '../../files/output-file.ts';
 import { placeFromHere } from '../../files/read-job.ts';
 import { writeFile } from '../../files/write-file.ts';
 import { err, out } from '../../output/say.ts';
@@ -99,7 +99,7 @@ function write(file: string, text: string): void {
   try {
     writeFile(text, file);
   } catch (cause) {
-    throw new KasaneError('USAGE', `${file} cannot be written: ${whyUnwritable(cause)}`, { cause });
+    throw unwritable(file, cause);
   }
 }
 

@@ -8,7 +8,13 @@ import { type OnnxContent, readOnnx } from './reading/file.ts';
 import { type ImportChoices, type ImportPlan, planImport } from './reading/plan.ts';
 import { finite, traceFile } from './reading/trace.ts';
 import { newBudget, OPSETS } from './reading/translate.ts';
-import { type ExternalData, type Known, numbersOf, UnsupportedError } from './reading/values.ts';
+import {
+  type ExternalData,
+  type ImportOption,
+  type Known,
+  numbersOf,
+  UnsupportedError,
+} from './reading/values.ts';
 import { OnnxFileError } from './reading/wire.ts';
 
 /**
@@ -22,11 +28,21 @@ const COUNTS = { open: [23, 29, 31], single: [1009, 1013, 1019] } as const;
 export class OnnxImportError extends Error {
   override readonly name = 'OnnxImportError';
   readonly isDamaged: boolean;
+  /** The option of `importOnnx` that settles it, if one does. */
+  readonly option: ImportOption | undefined;
+  /** The message without its end, which names that option: for programs whose own options have other names. */
+  readonly what: string;
 
-  constructor(message: string, isDamaged: boolean, options?: ErrorOptions) {
-    super(message, options);
+  constructor(what: string, isDamaged: boolean, { option, ...options }: ErrorOptions & Asked = {}) {
+    super(option === undefined ? what : `${what} with the option ${option}`, options);
     this.isDamaged = isDamaged;
+    this.option = option;
+    this.what = what;
   }
+}
+
+interface Asked {
+  readonly option?: ImportOption | undefined;
 }
 
 export interface OnnxImportOptions extends ImportChoices {
@@ -83,9 +99,10 @@ export function importOnnx(bytes: Uint8Array, options: OnnxImportOptions = {}): 
     return { model, parameters, metadata, opset, producer, notes: notesOf(plan, model) };
   } catch (cause) {
     if (cause instanceof OnnxFileError) throw new OnnxImportError(cause.message, true, { cause });
-    const isTyped =
-      cause instanceof UnsupportedError || cause instanceof ModelError || cause instanceof LayerError;
-    if (isTyped) throw new OnnxImportError(cause.message, false, { cause });
+    if (cause instanceof UnsupportedError)
+      throw new OnnxImportError(cause.message, false, { cause, option: cause.option });
+    if (cause instanceof ModelError || cause instanceof LayerError)
+      throw new OnnxImportError(cause.message, false, { cause });
     throw cause;
   }
 }
@@ -96,7 +113,7 @@ function checkOpset({ opset }: OnnxContent): void {
   throw new UnsupportedError(
     opset === 0
       ? 'the file does not say which version of the standard operators it uses'
-      : `the file uses version ${opset} of the standard operators (opset); ${least} to ${most} are supported: export it again with opset_version=17, or convert it with onnx.version_converter`,
+      : `the file uses opset ${opset}; ${least} to ${most} are supported: export it again with opset_version=17, or convert it with onnx.version_converter`,
   );
 }
 
@@ -122,29 +139,19 @@ function notesOf({ inputs, unused, nodes }: ImportPlan, model: Model): string[] 
   return [
     ...(images.length > 0
       ? [
-          `the samples of ${images.join(', ')} are [rows, columns, channels] here, and channels first in the file`,
+          `the samples of ${images.join(', ')} are [rows, columns, channels] here, but channels first in the file`,
         ]
       : []),
     ...(unused.length > 0
-      ? [`the output does not depend on ${unused.join(', ')}, which the model does not have`]
+      ? [`the output does not depend on ${unused.join(', ')}, so the model leaves it out`]
       : []),
     ...(model.description.classes !== undefined
-      ? [`the ${model.description.classes} numbers that it gives are taken for the scores of classes`]
+      ? [`the ${model.description.classes} outputs are taken as class scores`]
       : []),
     ...(isProbability && last.inputs[0]
       ? [
-          `it ends in ${last.op}, and objectives take the scores before that: to train on, import the output ${JSON.stringify(last.inputs[0])}`,
+          `the model ends in ${last.op}, but objectives expect the scores before it: to train it further, import the output ${JSON.stringify(last.inputs[0])} instead`,
         ]
       : []),
   ];
-}
-
-/** Names of a file's inputs, without those that it gives a value. @throws OnnxImportError where it is damaged */
-export function onnxInputs(bytes: Uint8Array): string[] {
-  try {
-    return readOnnx(bytes).inputs.map(({ name }) => name);
-  } catch (cause) {
-    if (cause instanceof OnnxFileError) throw new OnnxImportError(cause.message, true, { cause });
-    throw cause;
-  }
 }

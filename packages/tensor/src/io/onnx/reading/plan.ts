@@ -11,8 +11,8 @@ import { OnnxFileError } from './wire.ts';
 export interface ImportChoices {
   /** Name of the value that the model gives. Default: the only output. */
   readonly output?: string;
-  /** Shapes of a sample of inputs that leave them open, as the file has them: without the batch. */
-  readonly shapes?: Readonly<Record<string, Shape>>;
+  /** Shapes of a sample of inputs that leave them open, as the file has them: without the batch. By input, or that of the only one. */
+  readonly shapes?: Readonly<Record<string, Shape>> | Shape;
   /** True: images keep their channels first. */
   readonly keepsOrder?: boolean;
 }
@@ -63,7 +63,8 @@ export function planImport(content: OnnxContent, choices: ImportChoices): Import
   checkOrder(nodes, content);
   const used = content.inputs.filter(({ name }) => uses.has(name));
   if (used.length === 0) throw new UnsupportedError(`the output ${output} does not depend on any input`);
-  const inputs = used.map((port) => plannedInput(port, nodes, used, choices));
+  const shapes = shapesByName(choices.shapes ?? {}, content.inputs);
+  const inputs = used.map((port) => plannedInput(port, nodes, used, shapes, choices.keepsOrder ?? false));
   const isSingle = used.every(({ shape }) => shape?.[0] === 1);
   const unused = content.inputs.filter(({ name }) => !uses.has(name)).map(({ name }) => name);
   return { nodes, inputs, output, unused, uses, isSingle };
@@ -79,23 +80,42 @@ function chosenOutput(
   if (wanted !== undefined) {
     if (makers.has(wanted)) return wanted;
     throw new UnsupportedError(
-      `no node gives ${JSON.stringify(wanted.slice(0, 100))}; the outputs are ${listed}`,
+      `no node has the output ${JSON.stringify(wanted.slice(0, 100))}; the outputs of the file are ${listed}`,
     );
   }
   const [only] = names;
   if (only === undefined) throw new OnnxFileError('the graph has no outputs');
   if (names.length > 1)
     throw new UnsupportedError(
-      `the file has ${names.length} outputs, and a model has one: choose one of ${listed} with the option output`,
+      `the file has ${names.length} outputs, but a model has only one: choose one of ${listed}`,
+      'output',
     );
   if (!makers.has(only))
     throw new OnnxFileError(
       inputs.some(({ name }) => name === only)
         ? `the output ${only} is an input`
-        : `no node gives the output ${only}: the file is damaged`,
+        : `no node has the output ${only}: the file is damaged`,
     );
   return only;
 }
+
+function shapesByName(
+  given: NonNullable<ImportChoices['shapes']>,
+  inputs: readonly FilePort[],
+): Readonly<Record<string, Shape>> {
+  if (!isShape(given)) return given;
+  const names = inputs.map(({ name }) => name);
+  const [only] = names;
+  if (only === undefined) throw new OnnxFileError('the graph has no inputs');
+  if (names.length > 1)
+    throw new UnsupportedError(
+      `the file has the inputs ${names.slice(0, 20).join(', ')}: name each`,
+      'shapes',
+    );
+  return { [only]: given };
+}
+
+const isShape = (given: NonNullable<ImportChoices['shapes']>): given is Shape => Array.isArray(given);
 
 /** Nodes come after those that they need. */
 function checkOrder(nodes: ImportPlan['nodes'], { inputs, initializers }: OnnxContent): void {
@@ -104,7 +124,7 @@ function checkOrder(nodes: ImportPlan['nodes'], { inputs, initializers }: OnnxCo
     const missing = node.inputs.find((name) => name !== '' && !known.has(name));
     if (missing !== undefined)
       throw new OnnxFileError(
-        `node ${index} (${node.op.slice(0, 64)}) takes ${JSON.stringify(missing.slice(0, 100))}, which nothing before it gives: the file is damaged`,
+        `node ${index} (${node.op.slice(0, 64)}) takes ${JSON.stringify(missing.slice(0, 100))}, which no earlier node has as an output: the file is damaged`,
       );
     for (const name of node.outputs) known.add(name);
   }
@@ -114,10 +134,11 @@ function plannedInput(
   port: FilePort,
   nodes: ImportPlan['nodes'],
   all: readonly FilePort[],
-  { shapes = {}, keepsOrder = false }: ImportChoices,
+  shapes: Readonly<Record<string, Shape>>,
+  keepsOrder: boolean,
 ): PlannedInput {
   const { name } = port;
-  if (port.type === undefined) throw new UnsupportedError(`input ${name} is no tensor`);
+  if (port.type === undefined) throw new UnsupportedError(`input ${name} is not a tensor`);
   const shape = sampleShape(port, Object.hasOwn(shapes, name) ? shapes[name] : undefined);
   const isImage = !keepsOrder && shape.length >= 2 && isReadAsImage(name, nodes);
   return { port: name, name: layerName(name, all), type: typeOf(port.type), shape, isImage };
@@ -128,7 +149,7 @@ function sampleShape({ name, shape }: FilePort, given: Shape | undefined): Shape
   const [batch, ...rest] = shape ?? [undefined];
   if (typeof batch === 'number' && batch !== 1)
     throw new UnsupportedError(
-      `input ${name} has ${batch} as its first axis, which must be that of the samples: export the model with a batch that is open (dynamic_axes), or of 1`,
+      `input ${name} has a first axis of size ${batch}, but the first axis must be the batch: export the model with a dynamic batch (dynamic_axes), or a batch of 1`,
     );
   if (given) {
     if (
@@ -136,13 +157,14 @@ function sampleShape({ name, shape }: FilePort, given: Shape | undefined): Shape
       (given.length !== rest.length || rest.some((own, i) => typeof own === 'number' && own !== given[i]))
     )
       throw new UnsupportedError(
-        `input ${name}: the shape ${formatShape(given)} does not fit that of the file, ${said(rest)} for each sample`,
+        `input ${name}: the shape ${formatShape(given)} does not match that of the file, ${said(rest)} per sample`,
       );
     return given;
   }
   if (!shape || !rest.every((extent) => typeof extent === 'number'))
     throw new UnsupportedError(
-      `input ${name} has the shape ${shape ? said(shape) : 'that the file does not say'}: set the shape of a sample, without the batch, with the option shape`,
+      `input ${name} ${shape ? `has the shape ${said(shape)}` : 'has no shape in the file'}: set the sample shape, without the batch,`,
+      'shapes',
     );
   return rest as Shape;
 }

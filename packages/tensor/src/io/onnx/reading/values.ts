@@ -34,7 +34,17 @@ export type Value = Known | Computed;
 /** What a file has and a model here cannot. The message names neither operation nor node: `translate.ts` does. */
 export class UnsupportedError extends Error {
   override readonly name = 'UnsupportedError';
+  /** The option of the import that settles it; the message ends before it. */
+  readonly option: ImportOption | undefined;
+
+  constructor(message: string, option?: ImportOption) {
+    super(message);
+    this.option = option;
+  }
 }
+
+/** Options of the import that an error may ask for. */
+export type ImportOption = 'output' | 'shapes';
 
 /** In the order of the file. */
 export const shapeOf = (value: Value): Shape => {
