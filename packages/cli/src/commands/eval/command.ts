@@ -28,6 +28,7 @@ export function addEval(): void {
         [
           '{ samples, counted, loss, metric: "accuracy", value: 0.98, seconds, metrics: { precision, recall, f1, ... },',
           '   classes: [{ name, samples, predicted, hits, precision, recall, f1, rocAuc }], confusion: [[...], ...] }',
+          'classes: with the objective binary, the outputs; samples: how many are of the class, or positive',
         ],
       ),
     )

@@ -72,7 +72,7 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   const line =
     `Test ${metric} ${formatMetric({ metricKind: metricKind(metric) }, value)}${unitOf(data.preparation, value)}, loss ${loss.toFixed(4)} ` +
     `on ${count(samples, 'sample')} in ${seconds.toFixed(1)} s`;
-  const classes = classTable(more);
+  const classes = classTable(more, job.objective.type === 'binary' ? job.model.outputShape : undefined);
   const others = [
     testMetricsLine(more.metrics, (error) => unitOf(data.preparation, error)),
     ...(classes.length > 0 ? ['', ...classes] : []),

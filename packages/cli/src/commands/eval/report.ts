@@ -11,7 +11,7 @@ import {
   testMetrics,
 } from '@kasane/tensor/internal/tally';
 import { type TestMetrics, testMetricsOf } from '@kasane/tensor/internal/test-metrics';
-import { sizeOf } from '@kasane/tensor/shape';
+import { type Shape, sizeOf, stridesOf } from '@kasane/tensor/shape';
 import { csvLine } from '../../render/csv.ts';
 import { percent } from '../../render/job.ts';
 import { table } from '../../render/table.ts';
@@ -21,9 +21,11 @@ const KEPT_SCORES = 10_000_000;
 /** Lines of the table of classes. */
 const SHOWN_CLASSES = 20;
 
-/** One class of a classifier, or one output of a binary objective. */
+/** One class of a classifier, or one output of a binary objective, such as a pixel of masks. */
 export interface ClassReport extends Omit<ClassScores, 'actual'> {
+  /** Of an output with several axes, its place, such as [3, 0, 0]. */
   readonly name: string;
+  /** Those that are of the class, or of which the output is to be yes. */
   readonly samples: number;
   /** Of the class against all others; null where no sample, or every one, is of it, or the test is too large. */
   readonly rocAuc: number | null;
@@ -45,6 +47,7 @@ export class TestReport {
   readonly #isClassifier: boolean;
   readonly #tally: Tally;
   readonly #names: readonly string[];
+  readonly #shape: Shape;
   /** Of each output the probability that each sample is of it, and whether it is: [outputs][samples]. */
   readonly #kept: { readonly probabilities: Float64Array; readonly is: Uint8Array }[];
   #samples = 0;
@@ -57,6 +60,7 @@ export class TestReport {
   ) {
     this.#objective = objective;
     this.#outputs = sizeOf(model.outputShape);
+    this.#shape = model.outputShape;
     this.#isClassifier = objective.type === 'classification';
     this.#tally = new Tally(objective.type, this.#outputs);
     this.#names = classNamesOf(preparation) ?? preparation.table?.targets.map(({ name }) => name) ?? [];
@@ -103,17 +107,32 @@ export class TestReport {
     return testMetricsOf(this.#objective.type, this.#outputs).includes('f1');
   }
 
-  #nameOf = (index: number): string => this.#names[index] ?? String(index);
+  #nameOf = (index: number): string => {
+    if (this.#isClassifier || this.#shape.length === 1) return this.#names[index] ?? String(index);
+    const place = stridesOf(this.#shape).map(
+      (stride, axis) => Math.floor(index / stride) % this.#shape[axis]!,
+    );
+    return `[${place.join(', ')}]`;
+  };
 }
 
-/** The table of classes, for people: the worst ones, where there are many. */
-export function classTable({ classes, confusion }: TestRecord): readonly string[] {
+/**
+ * The table of classes, for people: the worst ones, where there are many.
+ * @param outputs of a binary objective: the shape of its outputs, which are no classes. Where they have places, such as the pixels of
+ * masks, a table of the worst places would tell nobody anything
+ */
+export function classTable({ classes, confusion }: TestRecord, outputs?: Shape): readonly string[] {
   if (!classes || classes.length < 2) return [];
+  if (outputs && outputs.length > 1)
+    return [
+      `Precision, recall and F1 are averaged over the ${classes.length} outputs [${outputs.join(', ')}]; --json has those of each`,
+    ];
   const isLong = classes.length > SHOWN_CLASSES;
   const order = classes.map((of, index) => ({ of, index }));
   if (isLong) order.sort((a, b) => a.of.f1 - b.of.f1 || a.index - b.index);
   const shown = order.slice(0, SHOWN_CLASSES);
-  const head = ['CLASS', 'SAMPLES', 'PRECISION', 'RECALL', 'F1', 'ROC AUC'];
+  const called = outputs ? ['OUTPUT', 'POSITIVE'] : ['CLASS', 'SAMPLES'];
+  const head = [...called, 'PRECISION', 'RECALL', 'F1', 'ROC AUC'];
   const rows = shown.map(({ of, index }) => [
     of.name,
     String(of.samples),
@@ -123,7 +142,7 @@ export function classTable({ classes, confusion }: TestRecord): readonly string[
     of.rocAuc?.toFixed(4) ?? '-',
     ...(confusion ? [takenFor(confusion[index]!, index, classes)] : []),
   ]);
-  const note = `the ${SHOWN_CLASSES} classes with the lowest F1, of ${classes.length}; --json has all`;
+  const note = `the ${SHOWN_CLASSES} ${outputs ? 'outputs' : 'classes'} with the lowest F1, of ${classes.length}; --json has all`;
   return [...table(confusion ? [...head, 'TAKEN FOR'] : head, rows).split('\n'), ...(isLong ? [note] : [])];
 }
 
