@@ -4,16 +4,20 @@ import { integer, positive } from '../../program/options.ts';
 import { backend, command, dataPath, gpuStorage, help, logLevel, redis } from '../../program/program.ts';
 
 export function addFindBatch(): void {
-  command('find-batch <job>', 'suggest a batch size: the speed and limit of batches, on a local cluster')
+  command('find-batch <job>', 'suggest a batch size by measuring several on a local cluster')
     .option(
       '--from <n>',
-      'first batch size; each next one is twice as large (default: one sample per shard)',
+      'first batch size, then doubled each time (default: one sample per shard)',
       integer(1),
     )
-    .option('--to <n>', 'last batch size (default: until memory or data end, or the speed does)', integer(1))
+    .option(
+      '--to <n>',
+      'last batch size (default: until memory or data run out, or speed stops increasing)',
+      integer(1),
+    )
     .option('--seconds <n>', 'time to measure each batch size', positive(), 3)
     .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
-    .option('--slots <n>', 'compute threads per worker', integer(1, 256), 1)
+    .option('--slots <n>', 'shards that a worker computes at once', integer(1, 256), 1)
     .addOption(backend())
     .addOption(gpuStorage())
     .addOption(dataPath())

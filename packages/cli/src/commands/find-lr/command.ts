@@ -19,7 +19,7 @@ const MOST_STEPS = 1000;
 export function addFindLr(): void {
   command(
     'find-lr <job>',
-    'suggest a learning rate, by raising it during a short training on a local cluster',
+    'suggest a learning rate by raising it during a short training run on a local cluster',
   )
     .option('--from <rate>', 'first learning rate', positive(), 1e-7)
     .option('--to <rate>', 'last learning rate', positive(), 10)

@@ -3,11 +3,11 @@ import { integer } from '../../program/options.ts';
 import { command, help } from '../../program/program.ts';
 
 export function addImport(): void {
-  command('import <model>', 'turn an ONNX file into a job file and weights, to train on or predict with')
-    .option('-o, --output <file>', 'job file to write; the weights go beside it (default: MODEL.yaml)')
+  command('import <model>', 'convert an ONNX file to a job file and weights, for training or predictions')
+    .option('-o, --output <file>', 'job file to write; the weights go next to it (default: MODEL.yaml)')
     .option(
       '--result <name>',
-      'value of the graph that the model gives, if the file has several outputs (default: its output)',
+      'output of the model: any value of the graph (default: the only output of the file)',
     )
     .option(
       '--shape <sizes...>',
@@ -16,10 +16,10 @@ export function addImport(): void {
     .option('--channels-first', 'keep the channels of images first, as in the file (default: last)')
     .option(
       '--classes <n>',
-      'classes of your data, if there are others: the last layer starts from scratch',
+      'number of classes in your data, if it differs: the last layer starts from scratch',
       integer(2, 1_000_000),
     )
-    .option('--numbers', 'the outputs are numbers, not scores of classes')
+    .option('--numbers', 'treat the outputs as numbers, not as class scores')
     .option('--data <path>', 'data to train on: a folder of images, table or text (default: none yet)')
     .option('--target <column>', 'table or series: column to predict (default: the last one)')
     .option('--set <key=value...>', 'keys of the data section, as for `kasane init`')

@@ -81,7 +81,7 @@ function addRegister(modelCommand: Add): void {
 }
 
 function addAlias(modelCommand: Add): void {
-  modelCommand('alias <model> [alias]', 'let an alias point to a version, or remove one')
+  modelCommand('alias <model> [alias]', 'point an alias to a version, or remove an alias')
     .option('--remove', 'remove the alias; the version stays')
     .addHelpText(
       'after',

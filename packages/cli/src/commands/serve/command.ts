@@ -54,7 +54,7 @@ export function addCoordinator(): void {
       new Option('--mlflow <url>', 'send jobs, parameters and metrics to this MLflow tracking server'),
     )
     .addOption(
-      new Option('--mlflow-experiment <name>', 'experiment of --mlflow that jobs are runs of').default(
+      new Option('--mlflow-experiment <name>', 'MLflow experiment to which jobs are added as runs').default(
         'kasane',
       ),
     )
