@@ -14,7 +14,7 @@ function exchange() {
   const sent: string[] = [];
   const one = new PartExchange({
     ...{ job: 'j', worker: 'b', exchanged, codec: floatCodec(exchanged, 'f32'), rounding: undefined },
-    stream: { sendFrame: async () => {} },
+    stream: { sendEncoded: async () => {} },
     links: {
       send: async () => {},
       sendEncoded: async (to, frame) => {

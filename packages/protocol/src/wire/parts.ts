@@ -7,7 +7,7 @@ import type { PartGradientHeader } from './frame.ts';
 /** Floats of a chunk, in whole blocks of rounding.ts: at most, and at least. Of small models every owner has a few all the same. */
 const MOST_FLOATS = 1 << 16;
 /** Links between workers that carry fewer bytes a second are slow: little is under way over them at once, in small chunks. */
-export const SLOW_RATE = 1e7;
+export const SLOW_RATE = 2e7;
 /** Over slow links: what is under way at once is little, and a frame has a whole chunk. */
 const MOST_SLOW_FLOATS = 1 << 14;
 const LEAST_FLOATS = 1 << 10;

@@ -98,12 +98,17 @@ export class CoordinatorStream {
 
   /** Sends a frame and what follows it. Resolves when there is room for the next. */
   async sendFrame(header: FrameHeader, payload: Uint8Array, ...after: readonly Message[]): Promise<void> {
+    await this.sendEncoded(encodeFrame(header, payload), ...after);
+  }
+
+  /** The same with a frame that is encoded already. */
+  async sendEncoded(frame: Buffer, ...after: readonly Message[]): Promise<void> {
     const link = this.#link;
     if (!link) return;
     const before = this.#takeHeld();
     link.send(
       ...(before.length > 0 ? [this.#encode(before)] : []),
-      encodeFrame(header, payload),
+      frame,
       ...(after.length > 0 ? [this.#encode(after.map((message) => ({ message })))] : []),
     );
     if (link.full) await new Promise<void>((resolve) => this.#forRoom.push(resolve));

@@ -48,7 +48,7 @@ export interface JobSessionOptions {
   readonly worker: string;
   readonly redis: Redis;
   readonly slots: ComputeSlots;
-  readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame'>;
+  readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame' | 'sendEncoded'>;
   /** To other workers. */
   readonly links: Pick<PeerLinks, 'send' | 'sendEncoded'>;
   /** Called when it turns out that the job cannot be computed here, with the reason. */

@@ -16,6 +16,7 @@ import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { CoordinatorStream } from '../connection/stream.ts';
 import { PartServer } from './part-server.ts';
 import type { PeerLinks } from './peer-links.ts';
+import { SpareFrames } from './spare-frames.ts';
 
 export interface PartExchangeOptions {
   readonly job: string;
@@ -27,7 +28,7 @@ export interface PartExchangeOptions {
   readonly codec: FloatCodec;
   /** and to what they are rounded; undefined: they are float32. */
   readonly rounding: Rounding | undefined;
-  readonly stream: Pick<CoordinatorStream, 'sendFrame'>;
+  readonly stream: Pick<CoordinatorStream, 'sendEncoded'>;
   readonly links: Pick<PeerLinks, 'send' | 'sendEncoded'>;
   /** A chunk of a version is there. */
   readonly onChunk: (version: number, offset: number, payload: Uint8Array, chunkFloats: number) => void;
@@ -39,6 +40,8 @@ export class PartExchange {
   readonly #options: PartExchangeOptions;
   #layout: PartLayout | undefined;
   #server: PartServer | undefined;
+  /** On their way to the coordinator. */
+  readonly #sums: SpareFrames;
   /** Owners send the version of the layout's first step to one another. */
   #passesOn = false;
   /** Chunks of a layout of which the coordinator has not told yet, and their bytes. */
@@ -51,6 +54,7 @@ export class PartExchange {
 
   constructor(options: PartExchangeOptions) {
     this.#options = options;
+    this.#sums = new SpareFrames((frame) => options.stream.sendEncoded(frame));
   }
 
   /** The layout by which gradients of a step are sent; undefined: to the coordinator. */
@@ -148,7 +152,9 @@ export class PartExchange {
       this.gradient(header, floats, worker);
       return undefined;
     });
-    await Promise.race([Promise.all(sent), this.#changed]);
+    const left = Promise.race([Promise.all(sent), this.#changed]);
+    this.#sums.after(task.step, left);
+    await left;
   }
 
   /** Nothing is exchanged with other workers any more. */
@@ -156,13 +162,14 @@ export class PartExchange {
     this.#server?.close();
     this.#server = undefined;
     this.#layout = undefined;
+    this.#sums.clear();
     this.#onChange();
   }
 
   #sum(layout: PartLayout, step: number, offset: number, sum: Float32Array): void {
-    const { job, stream, codec } = this.#options;
+    const { job, codec } = this.#options;
     const header = { kind: 'partSum', job, layout: layout.number, step, offset } as const;
-    void stream.sendFrame(header, codec.encode(sum, offset));
+    this.#sums.push(step, encodeFrame(header, codec.encode(sum, offset)));
   }
 
   #updated(layout: PartLayout, version: number, offset: number, news: Float32Array): void {
@@ -174,7 +181,8 @@ export class PartExchange {
     const { job, worker, links, onChunk } = this.#options;
     const header = { kind: 'partParameters', job, layout: layout.number, version, offset } as const;
     const frame = encodeFrame(header, payload);
-    for (const owner of layout.owners) if (owner !== worker) void links.sendEncoded(owner, frame);
+    const others = layout.owners.filter((owner) => owner !== worker);
+    this.#sums.after(version - 1, Promise.all(others.map((owner) => links.sendEncoded(owner, frame))));
     onChunk(version, offset, payload, layout.chunkFloats);
   }
 }

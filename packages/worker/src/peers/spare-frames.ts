@@ -1,0 +1,84 @@
+/**
+ * Frames that nobody waits for yet, such as sums for the coordinator: they leave after those frames of their step that other workers wait
+ * for. One leaves now and then all the same, so that whoever expects them sees that they come.
+ */
+
+/** One leaves after so long, in milliseconds, whatever has not left, */
+const PATIENCE_MS = 250;
+/** and all do, where nothing else has left for so long: a link may be cut. */
+const STALLED_MS = 1_000;
+
+interface Spare {
+  readonly step: number;
+  readonly frame: Buffer;
+}
+
+export class SpareFrames {
+  /** Sends one. Resolves when there is room for the next. */
+  readonly #send: (frame: Buffer) => Promise<void>;
+  #waiting: Spare[] = [];
+  #isSending = false;
+  /** Frames that go first and have not left, by step. */
+  readonly #urgent = new Map<number, number>();
+  #movedAt = 0;
+  #wake: () => void = () => {};
+
+  constructor(send: (frame: Buffer) => Promise<void>) {
+    this.#send = send;
+  }
+
+  /** Sends a frame when its turn comes, after those that wait. */
+  push(step: number, frame: Buffer): void {
+    this.#waiting.push({ step, frame });
+    if (!this.#isSending) void this.#sendAll();
+  }
+
+  /** What is pushed for this step, or a later one, leaves after this. @param left resolves when it has left, or never will */
+  after(step: number, left: Promise<unknown>): void {
+    this.#urgent.set(step, (this.#urgent.get(step) ?? 0) + 1);
+    this.#movedAt = performance.now();
+    void left.finally(() => {
+      const rest = this.#urgent.get(step)! - 1;
+      if (rest > 0) this.#urgent.set(step, rest);
+      else this.#urgent.delete(step);
+      this.#movedAt = performance.now();
+      this.#wake();
+    });
+  }
+
+  /** Nobody needs those that wait any more. */
+  clear(): void {
+    this.#waiting = [];
+    this.#wake();
+  }
+
+  #isHeld(step: number): boolean {
+    if (performance.now() > this.#movedAt + STALLED_MS) return false;
+    return [...this.#urgent.keys()].some((urgent) => urgent <= step);
+  }
+
+  async #sendAll(): Promise<void> {
+    this.#isSending = true;
+    for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
+      await this.#turn(next);
+      if (this.#waiting[0] !== next) continue;
+      this.#waiting.shift();
+      await this.#send(next.frame);
+    }
+    this.#isSending = false;
+  }
+
+  /** Resolves when one may leave, or nobody needs it any more. */
+  async #turn(spare: Spare): Promise<void> {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this.#wake();
+    }, PATIENCE_MS);
+    while (!isLate && this.#waiting[0] === spare && this.#isHeld(spare.step))
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    clearTimeout(timer);
+  }
+}
