@@ -4,6 +4,7 @@ import type { CoordinatorClient } from '@kasane/protocol/client';
 import { type ErrorCode, KasaneError } from '@kasane/protocol/errors';
 import type { WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
+import { isId } from '@kasane/protocol/internal/job/job-name';
 import { ModelCosts } from '@kasane/protocol/internal/job/model-cost';
 import { packedRuns, runOf } from '@kasane/protocol/internal/job/runs';
 import { defaultLimits, JOB_FILE_BYTES, PRIORITY } from '@kasane/protocol/limits';
@@ -52,7 +53,7 @@ const views: Readonly<Record<string, Route>> = {
     response.writeHead(200, {
       'content-type': 'application/octet-stream',
       'content-length': bytes.length,
-      'content-disposition': `attachment; filename="${name}.safetensors"`,
+      'content-disposition': asFile(`${name}.safetensors`),
     });
     // Its bytes are in memory until they have been read.
     response.setTimeout(1000 * defaultLimits.slowReaderSeconds, () => void response.destroy());
@@ -158,25 +159,42 @@ export async function answer(
     await reply(response, async () => ({ job: await client.submit(await bodyOf(request)) }));
     return true;
   }
-  const cancelled = method === 'POST' && /^\/sweeps\/([\w.-]+)\/cancel$/.exec(url.pathname);
-  if (cancelled) {
-    await reply(response, () => client.sweeps.cancel(cancelled[1]!));
+  const cancelled = method === 'POST' && /^\/sweeps\/([^/]+)\/cancel$/.exec(url.pathname);
+  const sweep = cancelled && idOf(cancelled[1]!);
+  if (sweep) {
+    await reply(response, () => client.sweeps.cancel(sweep));
     return true;
   }
   if (method !== 'POST' && Object.hasOwn(tables, url.pathname)) {
     await reply(response, () => tables[url.pathname]!(client, url.searchParams));
     return true;
   }
-  const found = /^\/jobs\/([\w.-]+)\/(\w+)$/.exec(url.pathname);
+  const found = /^\/jobs\/([^/]+)\/(\w+)$/.exec(url.pathname);
+  const job = found && idOf(found[1]!);
   const routes = method === 'POST' ? actions : views;
   const route = found && Object.hasOwn(routes, found[2]!) ? routes[found[2]!] : undefined;
-  if (!route) return false;
-  const asked = { client, job: found![1]!, query: url.searchParams, response };
+  if (!route || !job) return false;
+  const asked = { client, job, query: url.searchParams, response };
   await reply(response, async () =>
     route({ ...asked, body: method === 'POST' ? await bodyOf(request) : '' }),
   );
   return true;
 }
+
+/** The ID in a path; undefined: it is none. */
+function idOf(encoded: string): string | undefined {
+  try {
+    const id = decodeURIComponent(encoded);
+    return isId(id) ? id : undefined;
+  } catch {
+    // It is not percent-encoded UTF-8.
+    return undefined;
+  }
+}
+
+/** Has a browser save an answer. Headers are ASCII: another script is told by its percent-encoded form (RFC 6266). */
+const asFile = (name: string): string =>
+  `attachment; filename="${name.replace(/[^\x20-\x7e]/g, '_')}"; filename*=UTF-8''${encodeURIComponent(name)}`;
 
 const statuses: Partial<Record<ErrorCode, number>> = {
   NOT_ALLOWED: 403,

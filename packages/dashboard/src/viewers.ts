@@ -4,6 +4,7 @@ import type { CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Event, Job, StepMetrics, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { isId } from '@kasane/protocol/internal/job/job-name';
 import { resultsOf, runRecord } from '@kasane/protocol/internal/job/runs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { JOBS_PAGE, SHARD_POINTS, SHOWN_JOBS } from '@kasane/protocol/limits';
@@ -44,7 +45,6 @@ interface Viewer {
 
 /** Tables are sent columns instead of jobs. */
 const isTable = (part: Part): boolean => part === 'sweeps' || part === 'sweep' || part === 'runs';
-const isName = (text: string): boolean => /^[\w.-]+$/.test(text);
 
 export class Viewers {
   readonly #client: CoordinatorClient;
@@ -74,7 +74,7 @@ export class Viewers {
   /** @param subject the job whose metrics history is sent too, or the sweep of `part` sweep; empty for none */
   add(response: ServerResponse, subject: string, part: Part): void {
     response.writeHead(200, EVENTS);
-    const name = isName(subject) ? subject : '';
+    const name = isId(subject) ? subject : '';
     const viewer: Viewer = {
       ...{ stop: () => {}, part },
       ...{ job: isTable(part) ? '' : name, sweep: part === 'sweep' ? name : '' },

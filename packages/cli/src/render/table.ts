@@ -1,10 +1,13 @@
 import { printableLine } from '@kasane/protocol/internal/events/plain-text';
+import stringWidth from 'string-width';
 
 /** Rows of cells under a head, in columns as wide as their widest cell. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows].map((row) => row.map(printableLine));
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ');
+  const widths = head.map((_, column) => Math.max(...all.map((row) => stringWidth(row[column]!))));
+  const padded = (cell: string, width: number) => cell + ' '.repeat(width - stringWidth(cell));
+  const line = (row: readonly string[]) =>
+    row.map((cell, column) => padded(cell, widths[column]!)).join('  ');
   return all.map((row) => line(row).trimEnd()).join('\n');
 }
 

@@ -16,6 +16,7 @@ import { dataSchema } from './job-data.ts';
 import { exchangeSchema } from './job-exchange.ts';
 import { refusal } from './job-issues.ts';
 import { describeModelJson, modelSchema } from './job-model.ts';
+import { NAME_LENGTH, namePattern } from './job-name.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
 import { optimizerSchema, scheduleSchema } from './job-optimizer.ts';
 import { checkShape } from './job-shape.ts';
@@ -165,15 +166,15 @@ export const jobSchema = z
   .strictObject({
     name: z
       .string()
+      .normalize('NFC')
       .min(1)
-      .max(64)
-      // It begins the job's id, which commands take as an argument and folders as a name.
+      .max(NAME_LENGTH)
       .regex(
-        /^\w[\w.-]*$/,
-        'expected only letters A to Z, digits, dots, dashes and underscores, without a dot or dash at the start',
+        namePattern,
+        'expected only letters, digits, dots, dashes and underscores, without a dot or dash at the start',
       )
       .describe(
-        "Name of the job: letters, digits, dots, dashes and underscores. The job's ID begins with it.",
+        "Name of the job: letters of any script, digits, dots, dashes and underscores. The job's ID begins with it.",
       ),
     description: z
       .string()

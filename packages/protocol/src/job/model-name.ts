@@ -1,5 +1,6 @@
 /** Names of registered models: NAME:VERSION, or NAME:ALIAS. */
 import { KasaneError } from '../errors.ts';
+import { isName } from './job-name.ts';
 
 /** A registered model as it is asked for: the reference is a version or an alias. */
 export interface ModelName {
@@ -7,14 +8,13 @@ export interface ModelName {
   readonly reference: string;
 }
 
-const PART = /^\w[\w.-]{0,63}$/;
 const WHAT =
   'expected at most 64 letters, digits, dots, dashes and underscores, without a dot or dash at the start';
 
 /** The parts of NAME:VERSION or NAME:ALIAS; undefined for what is none, such as a path or a job's ID. */
 export function modelName(text: string): ModelName | undefined {
-  const [name = '', reference = '', ...more] = text.split(':');
-  if (more.length > 0 || !PART.test(name) || !PART.test(reference) || isFileName(reference)) return undefined;
+  const [name = '', reference = '', ...more] = text.normalize('NFC').split(':');
+  if (more.length > 0 || !isName(name) || !isName(reference) || isFileName(reference)) return undefined;
   return { name, reference };
 }
 
@@ -33,7 +33,7 @@ export function requireModelName(text: string): ModelName {
 
 /** @param what it is: a name, a version or an alias @throws KasaneError USAGE */
 export function checkModelPart(what: 'name' | 'version' | 'alias', text: string): void {
-  if (!PART.test(text)) throw new KasaneError('USAGE', `model ${what} '${text}': ${WHAT}`);
+  if (!isName(text)) throw new KasaneError('USAGE', `model ${what} '${text}': ${WHAT}`);
   if (isFileName(text))
     throw new KasaneError(
       'USAGE',

@@ -14,6 +14,7 @@ import { markedEncoding } from '@kasane/data/internal/text/decode-text';
 import { openTokenizer } from '@kasane/data/internal/text/tokenizer';
 import { KasaneError } from '@kasane/protocol/errors';
 import { printableLine } from '@kasane/protocol/internal/events/plain-text';
+import { NAME_LENGTH, nameFrom } from '@kasane/protocol/internal/job/job-name';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { unwritable } from '../../files/output-file.ts';
@@ -112,8 +113,8 @@ async function askNumber(ask: Ask, question: string, suggestion: string): Promis
   }
 }
 
-/** Characters of a job's name, as its schema has it. */
-const NAME_LENGTH = 64;
+/** The first half of a character that UTF-16 writes in two, where the second is cut off. */
+const HALF = /[\ud800-\udbff]$/;
 
 /**
  * A job's name after its file, by which its weights are called: `photos.yaml` trains `photos.safetensors`. Of a name that may not be one as
@@ -123,13 +124,13 @@ export function nameOf(file: string, preset: string, guesses: string[]): string 
   const whole = parse(file).name.normalize('NFC');
   // job.yaml, the default, names nothing.
   if (whole === 'job') return preset;
-  const allowed = whole.replace(/[^\w.-]+/g, '-').replace(/^[^a-zA-Z0-9]+|-+$/g, '');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
-  if (/^[\x00-\x7f]*$/.test(whole) && allowed.length <= NAME_LENGTH) return allowed || preset;
+  const allowed = nameFrom(whole);
+  if (allowed.length > 0 && allowed.length <= NAME_LENGTH) return allowed;
   const digits = createHash('sha256').update(whole).digest('hex').slice(0, 6);
-  const name = `${(allowed || preset).slice(0, NAME_LENGTH - 1 - digits.length)}-${digits}`;
+  const start = (allowed || preset).slice(0, NAME_LENGTH - 1 - digits.length).replace(HALF, '');
+  const name = `${start}-${digits}`;
   guesses.push(
-    `the job is called ${name}, since names consist of A to Z, digits, '.', '-' and '_', at most ${NAME_LENGTH} (name)`,
+    `the job is called ${name}, since names consist of letters, digits, '.', '-' and '_', at most ${NAME_LENGTH} (name)`,
   );
   return name;
 }
