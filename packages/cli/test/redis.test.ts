@@ -1,11 +1,11 @@
 /** The Redis of an embedded cluster: real servers, really killed parents. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startRedis } from '@kasane/cli/internal/redis/start';
+import { startBinary, startRedis } from '@kasane/cli/internal/redis/start';
 import { Redis } from 'ioredis';
 import { afterAll, describe, expect, it } from 'vitest';
 
@@ -73,6 +73,23 @@ describe('startRedis', { timeout: 30_000 }, () => {
     parent.kill('SIGKILL');
     expect(await eventually(async () => /ECONNREFUSED/.test(await ping(url)))).toBe(true);
     expect(await eventually(async () => readdirSync(temporary).length === 0)).toBe(true);
+  });
+
+  it.each([
+    [
+      'echo "Can\'t open the log file: No space left on device" >&2; exit 1',
+      /log file .*no space left.* df -i/,
+    ],
+    ['echo "1:M 01 Dec 2026 00:00:00.000 # Fatal: Can\'t initialize Background Jobs."', /ulimit -u and -v/],
+    [
+      'echo "1:M 01 Dec 2026 00:00:00.000 # Fatal: no \\033[1mmood" > "$(dirname "$1")/log"; exit 1',
+      /it said 'Fatal: no \\u001b\[1mmood'/,
+    ],
+  ])('says why one does not start: %s', async (script, why) => {
+    const path = join(temporary, 'server.sh');
+    writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const starting = startBinary({ path, description: 'a script' }).finally(() => rmSync(path));
+    await expect(starting).rejects.toThrow(why);
   });
 
   it('takes the one that is named, and leaves it running', async () => {

@@ -3,7 +3,7 @@
  * order: a given URL; redis-server or valkey-server on the PATH; on Debian and Ubuntu one fetched with apt into a cache
  * folder; what redis-memory-server can get. Loopback only, a random password, nothing on disk that outlives the run.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { accessSync, constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,8 @@ import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { inspectRedis, RedisLoading } from '@kasane/coordinator/internal/queue/inspect-redis';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { brief } from '@kasane/protocol/internal/events/plain-text';
+import { ERROR_TEXT } from '@kasane/protocol/limits';
 import { Redis } from 'ioredis';
 import { makeTemporaryFolder, noTemporaryFiles } from '../files/temporary-folder.ts';
 import { systemFailure } from '../process/system-errors.ts';
@@ -41,6 +43,8 @@ export interface RedisBinary {
 const START_TIMEOUT_MS = 10_000;
 /** How long a Redis may read its data, in milliseconds. */
 const LOADING_MS = 30_000;
+/** Characters that are kept of what a server says. */
+const MOST_SAID = 4_000;
 
 /** What the environment of this server needs. */
 export const environmentOf = ({ libraryPath }: RedisBinary): Record<string, string> =>
@@ -118,6 +122,52 @@ const SUPERVISOR = `
 /** A value of Redis' configuration, whatever characters it has. */
 const quoted = (text: string) => `"${text.replace(/["\\]/g, '\\$&').replaceAll('\n', '\\n')}"`;
 
+/**
+ * What the shell, and the server before it has its log, have to say. Nobody is kept from ending by it.
+ * @returns the end of what was said until now
+ */
+function saidBy(child: Partial<ChildProcessWithoutNullStreams> & ChildProcess): () => string {
+  let said = '';
+  child.unref();
+  child.on('error', (error) => {
+    said += `${systemFailure(error)?.words ?? messageOf(error)}\n`;
+  });
+  // Where the process has no files left, there are none of these.
+  child.stdin?.on('error', () => {}); // it is closed already
+  for (const output of [child.stdout, child.stderr])
+    output?.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-MOST_SAID);
+    });
+  for (const end of child.stdio ?? []) (end as unknown as { unref?: () => void } | null)?.unref?.();
+  return () => said;
+}
+
+/** The end of a server's log; empty where it has none. */
+function readLog(directory: string): string {
+  try {
+    return readFileSync(join(directory, 'log'), 'utf8').slice(-MOST_SAID);
+  } catch {
+    return '';
+  }
+}
+
+/** Why a server cannot start, where what it and its shell said tells. It is not waited for then. */
+function whyNotStarted(said: string): string | undefined {
+  const log = /Can't open the log file: (.+)/.exec(said)?.[1];
+  if (log !== undefined)
+    return `its log file cannot be created: ${brief(log.toLowerCase(), ERROR_TEXT)}; free up space (or inodes: df -i), or set TMPDIR to a folder on another disk`;
+  if (/[Cc]annot fork|Can't initialize Background Jobs|out of resources/.test(said))
+    return 'the system allows it no more processes, threads or memory; raise the limits (ulimit -u and -v, or those of the container)';
+  return undefined;
+}
+
+/** The last complaint of a server, which may be why it does not answer. */
+function lastComplaint(said: string): string | undefined {
+  const isOne = (line: string) => /fatal|error|can't|cannot|failed/i.test(line) && !line.includes('WARNING');
+  const last = said.split('\n').findLast(isOne);
+  return last && `it said '${brief(last.replace(/^\d+:\w .*? # /, '').trim(), ERROR_TEXT)}'`;
+}
+
 /** Starts a server of this program on a free loopback port. */
 export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
   const directory = makeTemporaryFolder('redis-');
@@ -146,12 +196,11 @@ export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
   const child = spawn('/bin/sh', ['-c', SUPERVISOR, 'kasane-redis', binary.path, directory], {
     // Ctrl-C in a terminal is for this process, which then closes Redis when it is done with it.
     detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
+    stdio: 'pipe',
     env: { ...process.env, ...environmentOf(binary) },
   });
-  child.unref();
-  child.stdin.on('error', () => {}); // it is closed already
-  (child.stdin as unknown as { unref(): void }).unref();
+  const output = saidBy(child);
+  const said = () => `${output()}\n${readLog(directory)}`;
   const url = `redis://:${password}@127.0.0.1:${port}`;
   let closed: Promise<void> | undefined;
   const close = () => {
@@ -159,14 +208,13 @@ export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
     return closed;
   };
   try {
-    await checkRedis(url, () => {}, START_TIMEOUT_MS);
+    await checkRedis(url, () => {}, START_TIMEOUT_MS, said);
   } catch (error) {
+    const why = whyNotStarted(said()) ?? lastComplaint(said()) ?? messageOf(error);
     await close();
-    throw new KasaneError(
-      'UNREACHABLE',
-      `${binary.description} (${binary.path}) did not start: ${messageOf(error)}`,
-      { cause: error },
-    );
+    throw new KasaneError('UNREACHABLE', `${binary.description} (${binary.path}) did not start: ${why}`, {
+      cause: error,
+    });
   }
   return { url, description: binary.description, close };
 }
@@ -216,7 +264,12 @@ export async function freePort(): Promise<number> {
 }
 
 /** Waits until a Redis that starts answers, and one that reads its data has. @throws KasaneError as `inspectRedis` */
-async function checkRedis(url: string, log: (line: string) => void, timeoutMs = 0): Promise<void> {
+async function checkRedis(
+  url: string,
+  log: (line: string) => void,
+  timeoutMs = 0,
+  said: () => string = () => '',
+): Promise<void> {
   const began = performance.now();
   for (let isTold = false; ; ) {
     try {
@@ -225,7 +278,8 @@ async function checkRedis(url: string, log: (line: string) => void, timeoutMs = 
     } catch (error) {
       const patience = error instanceof RedisLoading ? LOADING_MS : timeoutMs;
       const unreachable = error instanceof KasaneError && error.code === 'UNREACHABLE';
-      if (!unreachable || performance.now() - began >= patience) throw error;
+      // What cannot start is not waited for.
+      if (!unreachable || performance.now() - began >= patience || whyNotStarted(said())) throw error;
       if (error instanceof RedisLoading && !isTold) log(`${messageOf(error)} ...`);
       isTold = true;
     }
