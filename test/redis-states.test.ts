@@ -177,6 +177,14 @@ const states: Readonly<Record<string, State>> = {
       return url.replace('//', '//kasane:secret@');
     },
   },
+  'with a user who may not do what scripts do': {
+    code: 'NOT_ALLOWED',
+    says: /denies this user commands \(BZPOPMIN, XADD\); grant all with ACL SETUSER USER \+@all/,
+    make: async () => {
+      const { url } = await serve(['user kasane on >secret ~{kasane:* &* +@all -xadd -bzpopmin']);
+      return url.replace('//', '//kasane:secret@');
+    },
+  },
   'without a command': {
     code: 'UNREACHABLE',
     says: /lacks a command \(EVAL\); do not rename/,

@@ -164,6 +164,44 @@ async function requireCommands(redis: Redis, host: string): Promise<void> {
   if (!Array.isArray(known) || known.length !== COMMANDS.length) return;
   const missing = COMMANDS.filter((_, index) => known[index] === null);
   if (missing.length > 0) throw lacking(host, missing);
+  const words = (known as readonly (readonly unknown[])[]).map((about) => Math.abs(Number(about[1])));
+  await requirePermission(redis, host, new Map(COMMANDS.map((name, index) => [name, words[index]!])));
+}
+
+/**
+ * Whether this user may do all that. Redis checks it before it puts a command into a transaction, which is then dropped: nothing is done.
+ * Scripts would be refused in the middle, and jobs stand still.
+ * @param commands with the least number of words that each has
+ */
+async function requirePermission(
+  redis: Redis,
+  host: string,
+  commands: ReadonlyMap<string, number>,
+): Promise<void> {
+  const asked = [...commands].filter(([name]) => name !== 'multi' && name !== 'exec');
+  const key = proofKey(randomBytes(NONCE_BYTES));
+  await redis.call('MULTI');
+  const [answers] = await Promise.all([
+    Promise.allSettled(
+      asked.map(([name, words]) =>
+        name === 'client'
+          ? redis.call('CLIENT', 'ID')
+          : redis.call(name, ...Array.from({ length: words - 1 }, () => key)),
+      ),
+    ),
+    redis.call('DISCARD'),
+  ]);
+  const denied = asked.flatMap(([name], index) => {
+    const answer = answers[index]!;
+    return answer.status === 'rejected' && messageOf(answer.reason).startsWith('NOPERM')
+      ? name.toUpperCase()
+      : [];
+  });
+  if (denied.length === 0) return;
+  throw new KasaneError(
+    'NOT_ALLOWED',
+    `the Redis at ${host} denies this user ${denied.length === 1 ? 'a command' : 'commands'} (${denied.join(', ')}); grant all with ACL SETUSER USER +@all`,
+  );
 }
 
 /** What Redis or the network said, in a line with what to do. */
