@@ -194,3 +194,16 @@ it.each([
   expect(stderr.trimEnd().split('\n')).toHaveLength(1);
   expect(code).toBe(69);
 });
+
+it.each([
+  ['train', ['tiny.json', '--workers', '1', '--slots', '1']],
+  ['worker', ['--coordinator', '127.0.0.1:9', '--slots', '1']],
+  ['coordinator', ['--state', 'state-of-few']],
+])('too few addresses for the threads of %s', { timeout: LIMIT_MS }, async (command, args) => {
+  const { code, stderr } = await within('ulimit -v 5000000 && exec "$@"', [command, ...args]);
+  expect(stderr).toMatch(
+    /^kasane: the limit of 4 GiB on the address space is too low: .*ulimit -v unlimited/,
+  );
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  expect(code).toBe(69);
+});
