@@ -106,7 +106,7 @@ it.each([
     await expect(next.delete()).rejects.toThrow(`job ${next.id} is paused`);
     await expect(first.delete()).rejects.toMatchObject({
       code: 'JOB_STATE',
-      message: `job ${next.id} starts from the weights of job ${first.id} (\`init\`); delete it when that has ended`,
+      message: `job ${next.id} starts from the weights of job ${first.id} (\`init\`); delete it once that has ended`,
     });
     expect(existsSync(init)).toBe(true);
     await next.cancel();
@@ -131,7 +131,7 @@ it('refuses jobs whose weights a sweep that runs chooses from', async () => {
   } as never);
   await expect(other.delete()).rejects.toMatchObject({
     code: 'JOB_STATE',
-    message: `sweep ${sweep.id} starts from the weights of job ${other.id} (\`init\`); delete it when that has ended`,
+    message: `sweep ${sweep.id} starts from the weights of job ${other.id} (\`init\`); delete it once that has ended`,
   });
   await sweep.cancel();
   await other.delete();

@@ -215,7 +215,7 @@ it('an address where nobody answers is told of at the start, once, and keeps nob
   await sleep(1500);
   await coordinator.close();
   expect(told()).toHaveLength(1);
-  expect(told()[0]).toContain('MLflow at http://127.0.0.1:1 takes nothing');
+  expect(told()[0]).toContain('cannot send to MLflow at http://127.0.0.1:1: ');
   expect(told()[0]).not.toContain('secret');
 });
 

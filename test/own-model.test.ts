@@ -179,7 +179,7 @@ it('says of what is wrong with a loss and a metric where to look', { timeout: 12
     /its error adds up to Infinity over \d+ losses: the metric of/,
   );
   expect(await wrong(same, (score) => add(score, constant(50)))).toMatch(
-    /its accuracy adds up to \S+ over \d+ losses, but an accuracy of a sample is 0 to 1: .* set its kind to error/,
+    /its accuracy adds up to \S+ over \d+ losses, but the accuracy of a sample is between 0 and 1: .* set its kind to error/,
   );
 });
 

@@ -118,7 +118,7 @@ it('refuses more aliases than a version may have, however they come', async () =
   const aliases = Array.from({ length: 17 }, (_, index) => `a${index}`);
   await expect(first.register('full:1', { aliases })).rejects.toMatchObject({
     code: 'LIMIT',
-    message: 'aliases: 17 of them; a version has at most 16',
+    message: 'aliases: 17 were given; a version can have at most 16',
   });
   await first.register('full:1', { aliases: aliases.slice(1) });
   const model = client.model('full:1');

@@ -78,7 +78,7 @@ const cases: readonly Case[] = [
   {
     args: ['train', 'cut.safetensors'],
     exit: invalid,
-    says: /weights, not a job file; to begin with them, write init: cut/,
+    says: /weights, not a job file; to start from them, write init: cut/,
   },
   { args: ['train', 'misspelt.yaml'], exit: invalid, says: /misspelt\.yaml:6:.*dence.*dense/ },
   { args: ['train', 'broken.yaml'], exit: invalid, says: /broken\.yaml:\d+:/ },

@@ -149,7 +149,7 @@ async function sweepJobs(stateDirectory: string, store: JobStore, log: Logger): 
   for (const job of await finishDeletions(stateDirectory, (id) => store.get(id) !== undefined))
     log.info({ job }, `removed the files of ${job}, which has been deleted`);
   for (const digest of await settleModels(stateDirectory, (digest) => store.models.has(digest)))
-    log.info(`removed the weights ${digest}, which no registered model has`);
+    log.info(`removed the weights ${digest}, which no registered model uses`);
   const leftIn = (folder: string) => sweepTemporaryFiles(join(stateDirectory, folder)).catch(() => 0); // it may not be there yet
   const left = (await leftIn(JOBS)) + (await leftIn(MODELS));
   if (left > 0) log.info(`removed ${left} unfinished files left by a coordinator that was killed`);

@@ -267,6 +267,6 @@ it('an image that is another one than when the data was opened is refused when i
   for (const name of ['a', 'b'])
     for (let i = 0; i < 8; i++) write(`${name}/${i}.png`, await picture(0, 0, 0, 64).png().toBuffer());
   await expect(gather(train, ...all)).rejects.toThrow(
-    /\.png: it has changed since the data was opened: \d+ bytes instead of \d+\. Put the earlier file back/,
+    /\.png: it has changed since the data was opened: \d+ bytes instead of \d+\. Restore the earlier file/,
   );
 });

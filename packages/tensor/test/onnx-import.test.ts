@@ -218,16 +218,16 @@ describe('a file for a batch of 1', () => {
     const refused = (nodes: NodeText[], tensors: OnnxTensor[] = []) =>
       expect(() => imported(file({ x: [1, 3, 4] }, nodes, tensors)));
     refused([['Softmax', 'x', 'y', { axis: 0 }]]).toThrow(
-      /^Softmax \(node "Softmax0"\): works along axis 0, which has the samples\. The file is for a batch of 1/,
+      /^Softmax \(node "Softmax0"\): works along axis 0, the sample axis\. The file is for a batch of 1/,
     );
-    refused([['ReduceMean', 'x', 'y', { axes: [0], keepdims: 1 }]]).toThrow(/has the samples/);
+    refused([['ReduceMean', 'x', 'y', { axes: [0], keepdims: 1 }]]).toThrow(/the sample axis/);
     refused(
       [
         ['Transpose', 'x', 'a', { perm: [1, 0, 2] }],
         ['Reshape', 'a s', 'y'],
       ],
       [integers('s', [3, 4])],
-    ).toThrow(/puts the samples together with another axis/);
+    ).toThrow(/merges the sample axis with another/);
   });
 });
 
@@ -381,7 +381,7 @@ describe('refusals', () => {
   });
 
   it.each<[RegExp, Uint8Array]>([
-    [/no version of the format: it is damaged, or no ONNX file/, new Uint8Array()],
+    [/no version of the format: it is damaged, or not an ONNX file/, new Uint8Array()],
     [/takes "w", which no earlier node has as an output: the file is damaged/, file({ x: ['n', 3] }, plain)],
     [/wire type|part of|field of number|ends within/, new TextEncoder().encode('{"model": "no"}')],
     [

@@ -64,12 +64,12 @@ function failureOf(error: unknown): ProgramAnswer {
 function adviceOf(error: Error): string {
   const { code } = error as { code?: unknown };
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
-    return '. Node removes types and translates nothing: write it in JavaScript, or compile the file';
+    return '. Node only strips types: use syntax that can be stripped, or compile the file';
   if (
     code === 'ERR_UNKNOWN_FILE_EXTENSION' &&
     !('typescript' in process.features && process.features.typescript)
   )
-    return `. Node ${process.versions.node} runs no TypeScript: use Node 22.18 or later, or compile the file to JavaScript`;
+    return `. Node ${process.versions.node} does not run TypeScript: use Node 22.18 or later, or compile the file to JavaScript`;
   return '';
 }
 
@@ -94,9 +94,7 @@ function unparsedLine(error: unknown): string | undefined {
 
 const fail = (error: unknown) => answer(failureOf(error));
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, fail);
-process.on('beforeExit', () =>
-  answer({ refused: 'it waits at its top level (`await`) for something that never comes' }),
-);
+process.on('beforeExit', () => answer({ refused: 'its top-level `await` never finishes' }));
 
 async function run(): Promise<void> {
   const module = (await import(url)) as Readonly<Record<string, unknown>>;

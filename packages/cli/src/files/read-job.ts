@@ -133,7 +133,7 @@ export function readJobText(path: string): string {
     throw refuse(`${path}: Node does not run files with JSX; rename it to ${path.replace(/x$/i, '')}`);
   if (path.endsWith('.safetensors'))
     throw refuse(
-      `${path}: weights, not a job file; to begin with them, write init: ${path} in a job file. \`kasane predict\` and \`kasane eval\` use them`,
+      `${path}: weights, not a job file; to start from them, write init: ${path} in a job file. \`kasane predict\` and \`kasane eval\` use them`,
     );
   try {
     const text = decodeText(readRegularSync(path, JOB_FILE_BYTES), path);

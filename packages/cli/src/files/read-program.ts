@@ -85,7 +85,6 @@ async function run(path: string): Promise<ProgramAnswer> {
 }
 
 function whyNone(why: NoAnswer, exitCode: number): string {
-  if (why === 'memory')
-    return 'it ran out of memory before it exported a job: look for a loop that has no end';
+  if (why === 'memory') return 'it ran out of memory before it exported a job: look for an endless loop';
   return `it ended (exit code ${exitCode}) before it exported a job: remove process.exit`;
 }

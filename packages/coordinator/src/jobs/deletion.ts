@@ -79,7 +79,7 @@ async function requireUnused(id: string, starts: readonly Start[], stateDirector
   const folder = (await placeOf(join(stateDirectory, JOBS, id))) + sep;
   for (const { user, init } of starts) {
     if (!(await placeOf(init)).startsWith(folder)) continue;
-    const right = 'delete it when that has ended';
+    const right = 'delete it once that has ended';
     throw new KasaneError('JOB_STATE', `${user} starts from the weights of job ${id} (\`init\`); ${right}`);
   }
 }

@@ -200,7 +200,7 @@ export class MlflowApi {
     if (status === 200 && answer) return answer;
     const { error_code, message } = answer ?? {};
     const said = typeof message === 'string' ? `: ${this.#told(message)}` : '';
-    if (status === 200) throw new MlflowError('its answer is not JSON: it is no MLflow', true);
+    if (status === 200) throw new MlflowError('its answer is not JSON, so it is not an MLflow server', true);
     const code = typeof error_code === 'string' ? error_code : '';
     // An answer without a code of MLflow's may come from a proxy. What is forbidden now may be allowed later.
     const isPassing = status >= 500 || status === 429 || status === 401 || status === 403 || code === '';
@@ -253,7 +253,7 @@ export class MlflowApi {
       });
       call.on('error', fail);
       // Whatever came that was no answer, such as an upgrade, nothing follows it.
-      call.on('close', () => fail(new Error('its answer is not HTTP as it was asked for: it is no MLflow')));
+      call.on('close', () => fail(new Error('its answer is not valid HTTP, so it is not an MLflow server')));
       call.end(body);
     });
   }
@@ -280,5 +280,5 @@ function parsed(text: string): Fields | undefined {
 /** @throws MlflowError */
 function textOf(value: unknown, name: string): string {
   if (typeof value === 'string' && value !== '') return value;
-  throw new MlflowError(`its answer has no ${name}: it is no MLflow`, true);
+  throw new MlflowError(`its answer has no ${name}, so it is not an MLflow server`, true);
 }

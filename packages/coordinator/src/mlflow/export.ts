@@ -208,7 +208,7 @@ export class MlflowExport {
   /** Nothing more is sent about this job: the same request would be refused again. */
   async #refused(job: string, why: string): Promise<void> {
     const { store, events, log } = this.#options;
-    log.warn({ job }, `MLflow refuses job ${job}, of which nothing more is sent: ${why}`);
+    log.warn({ job }, `MLflow rejected job ${job}; nothing more is sent for it: ${why}`);
     events.add(job, { code: 'mlflow-refused', args: { why } });
     const sent = store.mlflow.get(this.#server, job);
     const none = { job, run: '', step: 0, epoch: 0, models: '' };
@@ -226,14 +226,14 @@ export class MlflowExport {
       events.add(job, { code: 'mlflow-away', args: { why } });
     }
     if (this.#failures++ === 0)
-      log.warn(`MLflow at ${mlflow.url} takes nothing: ${why}; what is not sent now is sent later`);
+      log.warn(`cannot send to MLflow at ${mlflow.url}: ${why}; retrying until it accepts data`);
   }
 
   #back(): void {
     if (this.#failures === 0) return;
     const { events, log, mlflow, store } = this.#options;
     this.#failures = 0;
-    log.info(`MLflow at ${mlflow.url} takes metrics again`);
+    log.info(`sending to MLflow at ${mlflow.url} again`);
     for (const job of this.#told) if (store.get(job)) events.add(job, { code: 'mlflow-back', args: {} });
     this.#told.clear();
   }

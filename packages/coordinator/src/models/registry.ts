@@ -69,7 +69,7 @@ export class Registry {
     if (new Set(aliases).size > MODEL_ALIASES)
       throw new KasaneError(
         'LIMIT',
-        `aliases: ${aliases.length} of them; a version has at most ${MODEL_ALIASES}`,
+        `aliases: ${aliases.length} were given; a version can have at most ${MODEL_ALIASES}`,
       );
     if (description.length > MODEL_TEXT)
       throw new KasaneError(
@@ -197,10 +197,7 @@ export class Registry {
       const { job, digest, bytes, version } = found;
       const full = nameOf(found);
       if (requireModelName(model).reference !== version)
-        throw new KasaneError(
-          'USAGE',
-          `'${model}' is an alias of ${full}; name the version that is to be deleted`,
-        );
+        throw new KasaneError('USAGE', `'${model}' is an alias of ${full}; name the version to delete`);
       this.#requireUnused(found);
       await this.#changing(digest, 'deletion', () => {
         // Somebody may have begun to start from it meanwhile.
@@ -272,11 +269,11 @@ export class Registry {
     const [alias] = model.aliases;
     if (alias !== undefined)
       throw refuse(
-        `${full} is in use as ${model.name}:${alias}; let the alias point to another version (\`kasane model alias ${model.name}:VERSION ${alias}\`) or remove it (\`kasane model alias ${model.name}:${alias} --remove\`)`,
+        `${full} is in use as ${model.name}:${alias}; point the alias to another version (\`kasane model alias ${model.name}:VERSION ${alias}\`) or remove it (\`kasane model alias ${model.name}:${alias} --remove\`)`,
       );
     const { store, manager } = this.#options;
     const start = startsOf(store, manager.submissions).find(({ init }) => init === full);
-    if (start) throw refuse(`${start.user} starts from ${full} (\`init\`); delete it when that has ended`);
+    if (start) throw refuse(`${start.user} starts from ${full} (\`init\`); delete it once that has ended`);
   }
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {

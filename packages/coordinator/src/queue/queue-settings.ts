@@ -94,7 +94,7 @@ export class QueueSettings {
     const said = sentenceOf(why);
     if (!this.#told.has(said)) {
       this.#told.add(said);
-      const right = 'let no other program write to this Redis';
+      const right = 'do not let other programs write to this Redis';
       log.warn(why, `${said}; the queue has been emptied and its tasks are handed out again: ${right}`);
     }
     onEmptied(why);

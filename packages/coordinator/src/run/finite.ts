@@ -63,7 +63,7 @@ export const rightOfDiverged = (every: number): string =>
 export const rightOfNotFinite = (step: number, every: number): string =>
   step > 0 || every > 1
     ? rightOfDiverged(every)
-    : 'the weights had not been updated yet: look for extreme values in the data and in `init`, and for what the model computes, such as a logarithm of 0';
+    : 'the weights had not been updated yet: look for extreme values in the data, in `init` and in what the model computes, such as a logarithm of 0';
 
 /** Rejects with JOB_FAILED when an update made weights overflow: gradients and losses before it were finite all the same. */
 export async function requireFinite(

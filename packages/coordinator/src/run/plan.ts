@@ -302,7 +302,7 @@ export class RunPlan {
     if (objective.type !== 'own') return sum;
     return metric === 'error'
       ? `${sum}: the metric of the model's loss must be a finite number`
-      : `${sum}, but an accuracy of a sample is 0 to 1: let the metric of the model's loss give that, or set its kind to error`;
+      : `${sum}, but the accuracy of a sample is between 0 and 1: fix the metric of the model's loss, or set its kind to error`;
   }
 
   /** CRC-32 of the indices that an honest worker has used. */

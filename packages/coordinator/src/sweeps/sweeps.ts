@@ -159,7 +159,7 @@ export class Sweeps {
     if (!this.#running.has(sweep)) return;
     throw new KasaneError(
       'JOB_STATE',
-      `job ${job} is trial ${trial} of sweep ${sweep}, which is still running; delete it when the sweep has ended (\`kasane sweeps ${sweep}\`)`,
+      `job ${job} is trial ${trial} of sweep ${sweep}, which is still running; delete it once the sweep has ended (\`kasane sweeps ${sweep}\`)`,
     );
   }
 

@@ -295,7 +295,7 @@ async function pixelsOf(path: string, bytes: number, form: ImageForm): Promise<U
   const { size } = statRegular(path);
   if (size !== bytes)
     throw new DataError(
-      `${path}: it has changed since the data was opened: ${counted(size, 'byte')} instead of ${bytes}. Put the earlier file back, or start the training again`,
+      `${path}: it has changed since the data was opened: ${counted(size, 'byte')} instead of ${bytes}. Restore the earlier file, or start the training again`,
     );
   try {
     return (await decodeImage(path, form)).pixels;

@@ -64,7 +64,7 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
   // Files that were put together bring their headers along.
   const repeatedHeader = ({ line, fields }: WrittenRow): string | undefined =>
     named && columns.length > 1 && fields.every((field, at) => shownName(field) === columns[at])
-      ? `${path}:${line}: the row repeats the names of the columns, as in files that were put together`
+      ? `${path}:${line}: the row repeats the names of the columns, as in concatenated files`
       : undefined;
   const nulProblem = ({ line, fields, hasNuls }: WrittenRow): string | undefined => {
     const at = hasNuls ? fields.findIndex((field) => field.includes('\0')) : -1;

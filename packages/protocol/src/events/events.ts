@@ -148,13 +148,13 @@ export const events = {
     ({ step }) => `チェックポイントを再び書き込めるようになり、ステップ ${step} を保存しました`),
   // MLflow.
   'mlflow-away': routine({ why: 'text' },
-    ({ why }) => `MLflow takes no metrics, which are sent later: ${why}`,
+    ({ why }) => `metrics cannot be sent to MLflow now and will be sent later: ${why}`,
     ({ why }) => `MLflow にメトリクスを送れません。後で送ります：${why}`),
   'mlflow-back': routine({},
-    () => 'MLflow takes metrics again',
+    () => 'metrics are being sent to MLflow again',
     () => 'MLflow へのメトリクスの送信を再開しました'),
   'mlflow-refused': routine({ why: 'text' },
-    ({ why }) => `MLflow refuses the job, of which nothing more is sent: ${why}`,
+    ({ why }) => `MLflow rejected the job; nothing more is sent for it: ${why}`,
     ({ why }) => `MLflow がこのジョブを受け付けないため、以後は送りません：${why}`),
   // The record itself.
   'left-out': start({ count: 'number' },

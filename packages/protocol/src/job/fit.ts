@@ -108,9 +108,9 @@ function statistics({ model, trainSamples }: Training): string | undefined {
     if (type === 'batchNorm' && (fewest * sizeOf(inputShape)) / channels < 2)
       return `layer ${name} (batchNorm) takes mean and variance over a part of a batch, but some parts have one sample; at least 2 are needed`;
     if (type === 'layerNorm' && channels === 1)
-      return `layer ${name} (layerNorm) takes mean and variance over the last axis, which is of extent 1 here: every output would be the same`;
+      return `layer ${name} (layerNorm) takes mean and variance over the last axis, which has size 1 here: every output would be the same`;
     if (type === 'rmsNorm' && channels === 1)
-      return `layer ${name} (rmsNorm) takes the mean square over the last axis, which is of extent 1 here: of every number it would leave only the sign`;
+      return `layer ${name} (rmsNorm) takes the mean square over the last axis, which has size 1 here: only the sign of each number would be left`;
   }
   return undefined;
 }

@@ -64,8 +64,8 @@ type Add = (text: string, summary: string, json?: string) => Command;
 
 function addRegister(modelCommand: Add): void {
   modelCommand('register <job> <name:version>', "register a job's final weights as a version of a model")
-    .option('--alias <alias>', 'let this alias point to it; repeatable', each)
-    .option('--description <text>', 'what to know about it, for people')
+    .option('--alias <alias>', 'point this alias to it; repeatable', each)
+    .option('--description <text>', 'description for its users')
     .addHelpText(
       'after',
       help(

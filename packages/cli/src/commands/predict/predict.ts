@@ -27,7 +27,10 @@ export async function predict(
   const { out } = options;
   const trained = await loadTrained(source, options);
   if (out !== undefined && isWriter(trained))
-    throw new KasaneError('USAGE', `--out: ${source} writes texts, which are no table; use --json > ${out}`);
+    throw new KasaneError(
+      'USAGE',
+      `--out: ${source} generates text, which is not a table; use --json > ${out}`,
+    );
   const scoresOf = await scorer(trained);
   const isFolder = (given: string) => isFolderOfImages(trained, given);
   const results = resultsTo({ ...options, csv: inputs.some(isFolder) });

@@ -262,7 +262,7 @@ export const progressLost = (what: keyof typeof keep): string =>
 const keep = {
   training: 'submit the job to a `kasane coordinator`',
   sweep: 'run it on a `kasane coordinator`, with --coordinator',
-  test: 'let it finish: it takes few steps',
+  test: 'let it finish: it takes only a few steps',
 };
 
 /** An entry of a worker's log; undefined for a line that is none. */

@@ -53,7 +53,7 @@ export const isWeight = (value: Value): boolean =>
 export function axisOf(axis: number, rank: number): number {
   const found = axis < 0 ? axis + rank : axis;
   if (Number.isInteger(found) && found >= 0 && found < rank) return found;
-  throw new UnsupportedError(`there is no axis ${axis} among ${rank}`);
+  throw new UnsupportedError(`axis ${axis} does not exist; there are ${rank}`);
 }
 
 export class NodeContext {
@@ -89,7 +89,7 @@ export class NodeContext {
   known(index: number, what: string): Known {
     const value = this.value(index);
     if (value.kind === 'known') return value;
-    return refuse(`${what} must be known in advance, and it depends on the inputs of the model`);
+    return refuse(`${what} must be known in advance, but depends on the inputs of the model`);
   }
 
   /** An input that is numbers of the file; undefined: it is computed, or left out. */
@@ -137,14 +137,14 @@ export class NodeContext {
     const value = this.#attributes.get(name);
     if (value === undefined) return undefined;
     const isList = Array.isArray(value) && value.every((each) => typeof each === 'number');
-    return isList ? (value as readonly number[]) : refuse(`attribute ${name} is no list of numbers`);
+    return isList ? (value as readonly number[]) : refuse(`attribute ${name} is not a list of numbers`);
   }
 
   texts(name: string): readonly string[] | undefined {
     const value = this.#attributes.get(name);
     if (value === undefined) return undefined;
     const isList = Array.isArray(value) && value.every((each) => typeof each === 'string');
-    return isList ? (value as readonly string[]) : refuse(`attribute ${name} is no list of texts`);
+    return isList ? (value as readonly string[]) : refuse(`attribute ${name} is not a list of strings`);
   }
 
   tensor(name: string): TensorRecord | undefined {
@@ -169,7 +169,7 @@ export function refuseSamples({ home }: NodeContext, node: Node, axes: readonly 
   const { samples, isSingle } = home;
   if (samples === undefined || !isSingle) return;
   const found = axes.find((axis) => (node.shape[axis] ?? 0) > 0 && node.shape[axis]! % samples === 0);
-  if (found !== undefined) refuse(`works along axis ${found}, which has the samples`);
+  if (found !== undefined) refuse(`works along axis ${found}, the sample axis`);
 }
 
 export function refuse(why: string): never {

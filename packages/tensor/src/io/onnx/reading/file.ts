@@ -79,7 +79,7 @@ export function readOnnx(bytes: Uint8Array): OnnxContent {
   }
   if (!isModel || !graph)
     throw new OnnxFileError(
-      `the file has no ${isModel ? 'graph' : 'version of the format'}: it is damaged, or no ONNX file`,
+      `the file has no ${isModel ? 'graph' : 'version of the format'}: it is damaged, or not an ONNX file`,
     );
   return { opset, producer, metadata, ...graphOf(graph) };
 }

@@ -37,7 +37,7 @@ function pairOf(list: readonly number[] | undefined, axes: number, otherwise: nu
 function asImage(x: Node): Node {
   if (x.shape.length === 4) return x;
   if (x.shape.length !== 3)
-    return refuse(`of ${x.shape.length - 2} axes of space is not supported; 1 and 2 are`);
+    return refuse(`of ${x.shape.length - 2} spatial axes is not supported; 1 and 2 are`);
   return reshape(x, [x.shape[0]!, 1, ...x.shape.slice(1)]);
 }
 
@@ -92,7 +92,7 @@ function windowWeight(c: NodeContext, axes: number): Node {
   const value = c.value(1);
   const order = [...Array.from({ length: axes }, (_, i) => i + 2), 1, 0];
   if (shapeOf(value).length !== axes + 2)
-    return refuse(`has a weight ${formatShape(shapeOf(value))} for ${axes} axes of space`);
+    return refuse(`has a weight ${formatShape(shapeOf(value))} for ${axes} spatial axes`);
   const weight =
     value.kind === 'known'
       ? c.home.lift(permute(value, order), 'weight', true)
@@ -182,7 +182,7 @@ const convTranspose: Translator = (c) => {
 /** The part of an image from there on. */
 function cropped(y: Node, low: readonly number[], target: readonly number[]): Node {
   if (low.some((own, axis) => own < 0 || own + target[axis]! > y.shape[axis + 1]!))
-    return refuse(`its result would have to be larger than it is: ${formatShape(target)}`);
+    return refuse(`an output larger than what is computed is not supported: ${formatShape(target)}`);
   const [n, , , channels] = y.shape;
   return slice(y, [0, ...low, 0], [n!, ...target, channels!]);
 }
@@ -285,7 +285,7 @@ const MOST_TABLE = 1 << 22;
 /** Weights [from, to] of old pixels in new ones. */
 function tableOf(c: NodeContext, grid: Grid): Float64Array {
   const { from, to } = grid;
-  if (from * to > MOST_TABLE) return refuse(`makes an axis of ${from} one of ${to}, which is too much`);
+  if (from * to > MOST_TABLE) return refuse(`would resize an axis from ${from} to ${to}, which is too much`);
   const isLinear = c.text('mode', 'nearest') === 'linear';
   const transformation = c.text('coordinate_transformation_mode', 'half_pixel');
   const rounding = c.text('nearest_mode', 'round_prefer_floor');

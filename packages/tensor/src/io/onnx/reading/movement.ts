@@ -49,7 +49,7 @@ function reshaped(c: NodeContext, from: Shape): Shape {
 function withSamples(shape: Shape, before: Shape, samples: number): Shape {
   const at = shape.findIndex((_, axis) => sizeOf(shape.slice(0, axis)) === sizeOf(before));
   // What follows would take such an axis for one of one sample. The outermost one is only counted.
-  if (at < 0 || (at > 0 && shape[at] !== 1)) return refuse('puts the samples together with another axis');
+  if (at < 0 || (at > 0 && shape[at] !== 1)) return refuse('merges the sample axis with another');
   return shape.with(at, shape[at]! * samples);
 }
 
@@ -88,7 +88,7 @@ const squeeze: Translator = (c) => {
   if (wrong !== undefined)
     return refuse(
       isOfSamples(c, node) && wrong === 0
-        ? 'takes axis 0 away, which is that of the samples'
+        ? 'removes axis 0, the sample axis'
         : `axis ${wrong} of ${formatShape(node.shape)} has more than one element`,
     );
   return computed(
@@ -222,8 +222,8 @@ const gather: Translator = (c) => {
   if (places.kind === 'known') {
     const extent = x.shape[axis]!;
     const wrong = places.numbers.find((place) => !(place >= -extent && place < extent));
-    if (wrong !== undefined) return refuse(`there is no place ${wrong} among ${extent}`);
-    if (isOfSamples(c, x) && axis === 0) return refuse('takes axis 0 away, which is that of the samples');
+    if (wrong !== undefined) return refuse(`index ${wrong} is out of range for size ${extent}`);
+    if (isOfSamples(c, x) && axis === 0) return refuse('removes axis 0, the sample axis');
     const list = [...places.numbers].map((place) => (place < 0 ? place + extent : place));
     const shape = [...x.shape.slice(0, axis), ...places.shape, ...x.shape.slice(axis + 1)];
     if (list.length > 0 && list.length <= MOST_SLICES)
@@ -334,7 +334,7 @@ const dropout: Translator = (c) => {
   const x = c.value(0);
   const [rate = 0.5] = c.knownList(1, 'the ratio') ?? [c.number('ratio', 0.5)];
   const [isTraining = 0] = c.knownList(2, 'the mode') ?? [];
-  if (isTraining !== 0) return refuse('is that of training: export the model for inference (model.eval())');
+  if (isTraining !== 0) return refuse('is in training mode: export the model for inference (model.eval())');
   // Of a node whose first axis is not the samples there would be no mask for each.
   if (x.kind === 'known' || !isOfSamples(c, x.node) || !(rate > 0 && rate < 1)) return x;
   return like(x, c.home.dropout(x.node, rate));

@@ -69,7 +69,7 @@ const decimal = (value: number): number => Number(value.toPrecision(6));
 
 const batchNorm: Translator = (c) => {
   if (c.number('training_mode', 0) !== 0)
-    return refuse('is that of training: export the model for inference (model.eval())');
+    return refuse('is in training mode: export the model for inference (model.eval())');
   const value = c.computed(0);
   const isFlat = value.node.shape.length < 3;
   const x = isFlat ? value.node : c.image(0);

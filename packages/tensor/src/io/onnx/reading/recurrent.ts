@@ -64,10 +64,10 @@ function checkPlain(c: NodeContext, op: keyof typeof usual, directions: number, 
   if (c.hasAttribute('clip')) refuse('with clip is not supported');
   if (op === 'LSTM' && c.number('input_forget', 0) !== 0) refuse('with input_forget is not supported');
   if (op === 'GRU' && c.number('linear_before_reset', 0) !== 1)
-    refuse('with linear_before_reset 0 is not supported; 1 is, as PyTorch has it');
+    refuse('with linear_before_reset 0 is not supported; 1, which PyTorch writes, is');
   const lengths = c.has(4) ? c.known(4, 'the lengths of sequences') : undefined;
   if (lengths?.numbers.some((length) => length !== time))
-    refuse('with sequences of several lengths is not supported');
+    refuse('with sequences of different lengths is not supported');
   for (const index of [5, 6])
     if (c.has(index) && !isZero(c.value(index))) refuse('with a first state other than 0 is not supported');
   if (c.has(7)) refuse('with peepholes is not supported');
