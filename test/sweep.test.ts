@@ -141,6 +141,59 @@ it('the same with brackets, for one worker and for three', { timeout: 240_000 },
   ).toBeGreaterThan(1);
 });
 
+it('the same trials and front of two metrics, for any workers and through a restart', {
+  timeout: 240_000,
+}, async () => {
+  const results = [];
+  for (const workers of [1, 2, 3]) {
+    await using some = await clusterOf(workers);
+    const { id } = await some.client.submitSweep(
+      file(
+        { metric: ['testAccuracy', 'parameters'], sampler: 'evolution', trials: 8, halving: undefined },
+        { epochs: 2 },
+      ),
+    );
+    if (workers === 2) {
+      for await (const { trials } of some.client.sweep(id).watch())
+        if (trials.filter(({ value }) => value !== undefined).length > 2) break;
+      await some.cluster.stopCoordinator();
+      await some.cluster.startCoordinator();
+    }
+    const last = await ended(some.client, id);
+    const front = last.trials.filter((trial) => trial.front);
+    expect(last.sweep).toMatchObject({
+      ...{
+        state: SweepState.SWEEP_STATE_SUCCEEDED,
+        metric: 'testAccuracy',
+        minimize: false,
+        front: front.length,
+      },
+      objectives: [
+        { metric: 'testAccuracy', minimize: false },
+        { metric: 'parameters', minimize: true },
+      ],
+    });
+    const calls = some.cluster.client;
+    try {
+      for (const trial of last.trials)
+        expect((await calls.checkpoints(trial.job)).length > 0).toBe(trial.front);
+    } finally {
+      calls.close();
+    }
+    results.push({
+      ...(await resultOf(some.client, last)),
+      further: last.trials.map(({ further, front }) => ({ further, front })),
+    });
+  }
+  expect(results[1]).toEqual(results[0]);
+  expect(results[2]).toEqual(results[0]);
+  const { best, trials, further } = results[0]!;
+  // The network with 16 units has twice as many parameters, less the biases of the last layer.
+  expect(new Set(further.map((each) => each.further[0]))).toEqual(new Set([6370, 12_730]));
+  expect(trials[best! - 1]!.value).toBe(Math.max(...trials.map(({ value }) => value!)));
+  expect(further[best! - 1]!.front).toBe(true);
+});
+
 describe('what people do meanwhile', { timeout: 120_000 }, () => {
   const own = new CleanUp();
   const cluster = new TestCluster(own);

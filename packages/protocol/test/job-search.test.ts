@@ -280,6 +280,41 @@ const refused: readonly (readonly [what: string, text: string, message: string])
     'my.yaml:5: search.metric: expected one of testLoss, testAccuracy, testError, precision, recall, f1, iou, top5Accuracy, rmse, r2, perplexity',
   ],
   [
+    'an unknown one of several metrics',
+    head('metric: [testLoss, params]\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:5: search.metric.1: expected one of testLoss, testAccuracy, testError, precision, recall, f1, iou, top5Accuracy, rmse, r2, perplexity, parameters, flops',
+  ],
+  [
+    'one of several metrics of another objective',
+    head('metric: [testLoss, rmse]\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:5: search.metric.1: a job with objective classification has no rmse; expected testLoss, testAccuracy, precision, recall, f1',
+  ],
+  [
+    'a metric twice',
+    head('metric: [testLoss, flops, flops]\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:5: search.metric.2: flops appears twice; remove one of them',
+  ],
+  [
+    'a cost first',
+    head('metric: [flops, testLoss]\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:5: search.metric.0: flops is known before anything is trained; put a metric of the test first: testLoss, testAccuracy, precision, recall, f1',
+  ],
+  [
+    'a cost alone',
+    head('metric: flops\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:5: search.metric: expected one of testLoss, testAccuracy, testError, precision, recall, f1, iou, top5Accuracy, rmse, r2, perplexity',
+  ],
+  [
+    'halving by several metrics',
+    head('metric: [testLoss, flops]\nhalving: {}\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:6: search.halving: it stops trials by one metric, and search.metric has several; remove halving, or name one metric',
+  ],
+  [
+    'a loss that varies, and is one of several metrics',
+    head('metric: [testAccuracy, testLoss]\nparameters: { objective.loss: { choices: [focal] } }'),
+    'my.yaml:6: search.parameters.objective.loss: trials would be compared by different losses; set search.metric to testError, which does not depend on the loss',
+  ],
+  [
     'no epochs to halve',
     head('halving: { minEpochs: 9 }\nparameters: { training.batch: { choices: [8, 16] } }'),
     'my.yaml:5: search.halving.minEpochs: 9, and training.epochs is 9; expected fewer epochs, or remove halving',

@@ -1,5 +1,5 @@
 /** What a sweep does, and what came of it: the record from which everything else about a sweep follows. */
-import { type Assignment, isMaximized, type SearchSpec } from '@kasane/protocol/internal/job/search-schema';
+import { type Assignment, objectivesOf, type SearchSpec } from '@kasane/protocol/internal/job/search-schema';
 
 /** Trials are counted from 0, in the order in which they were started. */
 export interface Action {
@@ -14,6 +14,8 @@ export interface Action {
 /** An action, with the metric on the test data at its epoch, once there is one. */
 export interface DecidedAction extends Action {
   readonly outcome?: number | 'failed' | undefined;
+  /** Of several metrics, those after the first. */
+  readonly further?: readonly number[] | undefined;
 }
 
 /** A trial so far. */
@@ -24,6 +26,8 @@ export interface Trial {
   readonly told: number;
   /** What it reached: epochs to loss, the smaller the better. */
   readonly losses: ReadonlyMap<number, number>;
+  /** The further metrics where it was last evaluated, the smaller the better; none of one metric. */
+  readonly further: readonly number[];
   /** The epochs on the way to which it failed. */
   readonly failedAt: number | undefined;
 }
@@ -37,16 +41,21 @@ export function trialsOf(
   actions: readonly DecidedAction[],
   visible?: ReadonlySet<number>,
 ): readonly Trial[] {
-  const sign = isMaximized(search) ? -1 : 1;
+  const signs = objectivesOf(search).map(({ minimize }) => (minimize ? 1 : -1));
   const trials: (Trial & { readonly losses: Map<number, number> })[] = [];
-  for (const [index, { trial: number, assignment, epochs, outcome }] of actions.entries()) {
+  for (const [index, action] of actions.entries()) {
+    const { trial: number, assignment, epochs, outcome } = action;
     const losses = trials[number]?.losses ?? new Map<number, number>();
     const isKnown = outcome !== undefined && (visible?.has(index) ?? true);
     // A loss that is not finite is a training that diverged.
     const isFailed = isKnown && !Number.isFinite(outcome);
-    if (isKnown && !isFailed) losses.set(epochs, sign * Number(outcome));
+    if (isKnown && !isFailed) losses.set(epochs, signs[0]! * Number(outcome));
+    const further =
+      isKnown && !isFailed && action.further
+        ? action.further.map((value, at) => signs[at + 1]! * value)
+        : (trials[number]?.further ?? []);
     const failedAt = isFailed ? epochs : trials[number]?.failedAt;
-    trials[number] = { number, assignment, told: epochs, losses, failedAt };
+    trials[number] = { number, assignment, told: epochs, losses, further, failedAt };
   }
   return trials;
 }

@@ -1,6 +1,7 @@
-/** Which trial is best. */
-import { type Assignment, isMaximized, type SearchSpec } from '@kasane/protocol/internal/job/search-schema';
+/** Which trial is best, or which are. */
+import { type Assignment, objectivesOf, type SearchSpec } from '@kasane/protocol/internal/job/search-schema';
 import { better, type DecidedAction, lastOf, type Trial, trialsOf } from './actions.ts';
+import { frontOf } from './front.ts';
 
 export interface RankedTrial {
   readonly trial: number;
@@ -20,15 +21,30 @@ export function ranking(
   return [...trialsOf(search, actions)].sort(better).map((trial) => ranked(search, trial));
 }
 
-/** The first of `ranking`, without the order of all the others; undefined where there is no trial. */
+/**
+ * The first of `ranking`, without the order of all the others; of several metrics, the first of the front. Undefined where there is no
+ * trial.
+ */
 export function bestOf(
   search: Pick<SearchSpec, 'metric'>,
   actions: readonly DecidedAction[],
 ): RankedTrial | undefined {
-  const [first, ...others] = trialsOf(search, actions);
+  const trials = trialsOf(search, actions);
+  const [onFront] = objectivesOf(search).length > 1 ? frontOf(trials) : [];
+  if (onFront) return ranked(search, onFront);
+  const [first, ...others] = trials;
   if (!first) return undefined;
   const best = others.reduce((before, trial) => (better(trial, before) < 0 ? trial : before), first);
   return ranked(search, best);
+}
+
+/** Of several metrics: the numbers of the trials that no other is better than in all of them, best in the first one first. Of one: none. */
+export function frontNumbers(
+  search: Pick<SearchSpec, 'metric'>,
+  actions: readonly DecidedAction[],
+): readonly number[] {
+  if (objectivesOf(search).length < 2) return [];
+  return frontOf(trialsOf(search, actions)).map(({ number }) => number);
 }
 
 function ranked(search: Pick<SearchSpec, 'metric'>, trial: Trial): RankedTrial {
@@ -37,7 +53,7 @@ function ranked(search: Pick<SearchSpec, 'metric'>, trial: Trial): RankedTrial {
     trial: trial.number,
     assignment: trial.assignment,
     epochs: last?.[0] ?? 0,
-    value: last && (isMaximized(search) ? -1 : 1) * last[1],
+    value: last && (objectivesOf(search)[0]!.minimize ? 1 : -1) * last[1],
     failed: trial.failedAt !== undefined,
   };
 }

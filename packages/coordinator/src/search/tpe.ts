@@ -3,7 +3,8 @@
  * others.
  */
 import type { Assignment, SearchSpec } from '@kasane/protocol/internal/job/search-schema';
-import { better, type Trial } from './actions.ts';
+import type { Trial } from './actions.ts';
+import { bestFirst } from './front.ts';
 import { densityOf } from './parzen.ts';
 
 /** Trials that are drawn at random, to begin with. */
@@ -19,8 +20,9 @@ export function sampleTpe(
   trial: number,
   trials: readonly Trial[],
 ): Assignment {
-  const ended = trials.filter(({ losses }) => losses.size > 0).sort(better);
-  const good = new Set(ended.slice(0, Math.min(MOST_GOOD, Math.ceil(GOOD * ended.length))));
+  const ended = trials.filter(({ losses }) => losses.size > 0);
+  const most = Math.min(MOST_GOOD, Math.ceil(GOOD * ended.length));
+  const good = new Set(bestFirst(ended, most).slice(0, most));
   // What runs is taken for bad: trials that run at the same time keep away from one another.
   const [likely, unlikely] = [good, trials.filter((each) => !good.has(each))].map((some) =>
     densityOf(

@@ -86,6 +86,8 @@ const steps: Readonly<Record<number, Step>> = {
       CREATE TABLE IF NOT EXISTS mlflow (
         server TEXT NOT NULL, job TEXT NOT NULL, run TEXT NOT NULL, step INTEGER NOT NULL, epoch INTEGER NOT NULL,
         status TEXT NOT NULL, models TEXT NOT NULL, isOver INTEGER NOT NULL, PRIMARY KEY (server, job)) STRICT, WITHOUT ROWID;`),
+  /** Of each outcome the metrics after the first, as a JSON list; empty where a sweep has one metric. */
+  9: (database) => addColumn(database, 'decisions', 'further', "TEXT NOT NULL DEFAULT ''"),
 };
 
 /** The last step. An earlier Kasane, which does not know it, leaves the database alone. */

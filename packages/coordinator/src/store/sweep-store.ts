@@ -37,6 +37,8 @@ export interface Decision {
   readonly epochs: number;
   /** The metric at that epoch, or that there will be none; undefined while the trial is on its way. */
   readonly outcome?: number | 'failed';
+  /** Of several metrics, those after the first at that epoch. */
+  readonly further?: readonly number[];
   /** Why it failed. */
   readonly error?: string;
 }
@@ -144,11 +146,16 @@ export class SweepStore {
   setOutcome(
     sweep: string,
     index: number,
-    { outcome, error }: Pick<Decision, 'outcome' | 'error'>,
+    { outcome, further, error }: Pick<Decision, 'outcome' | 'further' | 'error'>,
   ): Promise<void> {
     return this.#write({
-      sql: 'UPDATE decisions SET outcome = ?, error = ? WHERE sweep = ? AND number = ?',
-      values: [typeof outcome === 'number' ? outcome : null, error ?? '', sweep, index],
+      sql: 'UPDATE decisions SET outcome = ?, further = ?, error = ? WHERE sweep = ? AND number = ?',
+      values: [
+        typeof outcome === 'number' ? outcome : null,
+        further ? JSON.stringify(further) : '',
+        error ?? '',
+        ...[sweep, index],
+      ],
     });
   }
 }
@@ -159,7 +166,7 @@ export const decisionInsertion = (
   index: number,
   { kind, trial, assignment, epochs, outcome, error }: Decision,
 ): Statement => ({
-  sql: 'INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  sql: 'INSERT INTO decisions (sweep, number, kind, trial, epochs, assignment, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
   values: [
     ...[sweep, index, kind, trial, epochs, JSON.stringify(assignment)],
     ...[typeof outcome === 'number' ? outcome : null, error ?? ''],
@@ -168,6 +175,7 @@ export const decisionInsertion = (
 
 function decisionOfRow(row: Row): Decision {
   const error = text(row.error);
+  const further = text(row.further);
   const failed = error === '' ? {} : { outcome: 'failed' as const, error };
   return {
     kind: row.kind === 'promote' ? 'promote' : 'start',
@@ -175,6 +183,7 @@ function decisionOfRow(row: Row): Decision {
     assignment: JSON.parse(text(row.assignment)) as Assignment,
     epochs: number(row.epochs),
     ...(row.outcome === null ? failed : { outcome: number(row.outcome) }),
+    ...(further === '' ? {} : { further: JSON.parse(further) as readonly number[] }),
   };
 }
 

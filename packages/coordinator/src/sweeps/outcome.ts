@@ -1,7 +1,8 @@
 /** What came of a trial, from what its job has reached: a pure function, so that it does not matter when it is asked. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
-import type { SearchSpec } from '@kasane/protocol/internal/job/search-schema';
+import type { ModelCost } from '@kasane/protocol/internal/job/model-cost';
+import { type Objective, objectivesOf, type SearchSpec } from '@kasane/protocol/internal/job/search-schema';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { rankEpochs, type StopCriterion } from '../run/best-epoch.ts';
 import type { Decision } from '../store/sweep-store.ts';
@@ -13,12 +14,19 @@ export interface SeenJob {
   /** Its epochs, oldest first. */
   readonly history: readonly EpochResult[];
   readonly criterion: StopCriterion;
+  /** What its model costs; null where no model can be made of it any more. */
+  readonly cost: () => ModelCost | null;
 }
 
 /** What a decision has come to. */
-export type Outcome = Required<Pick<Decision, 'outcome'>> & Pick<Decision, 'error'>;
+export type Outcome = Required<Pick<Decision, 'outcome'>> & Pick<Decision, 'error' | 'further'>;
 
-function valueIn(metric: SearchSpec['metric'], result: EpochResult): number | undefined {
+function valueIn(
+  metric: Objective['metric'],
+  result: EpochResult,
+  cost: SeenJob['cost'],
+): number | undefined {
+  if (metric === 'parameters' || metric === 'flops') return cost()?.[metric];
   if (metric === 'testLoss') return result.testLoss;
   return metric === 'testAccuracy' || metric === 'testError'
     ? result.testMetric
@@ -28,14 +36,20 @@ function valueIn(metric: SearchSpec['metric'], result: EpochResult): number | un
 /** @param epochs of a whole training @returns undefined while the trial is on its way */
 export function outcomeOf(
   { epochs: wanted }: Pick<Decision, 'epochs'>,
-  { state, error, history, criterion }: SeenJob,
-  { metric }: Pick<SearchSpec, 'metric'>,
+  { state, error, history, criterion, cost }: SeenJob,
+  search: Pick<SearchSpec, 'metric'>,
   epochs: number,
 ): Outcome | undefined {
   const measured = (result: EpochResult): Outcome => {
-    const value = valueIn(metric, result);
-    if (value !== undefined && Number.isFinite(value)) return { outcome: value };
-    return { outcome: 'failed', error: `${metric} is not finite after epoch ${result.epoch}` };
+    const values: number[] = [];
+    for (const { metric } of objectivesOf(search)) {
+      const value = valueIn(metric, result, cost);
+      if (value === undefined || !Number.isFinite(value))
+        return { outcome: 'failed', error: `${metric} is not finite after epoch ${result.epoch}` };
+      values.push(value);
+    }
+    const [outcome, ...further] = values;
+    return { outcome: outcome!, ...(further.length > 0 && { further }) };
   };
   // A job that goes on beyond the epoch has a value there; a whole training has one when its weights are on disk.
   const reached = wanted < epochs ? history.find(({ epoch }) => epoch === wanted) : undefined;

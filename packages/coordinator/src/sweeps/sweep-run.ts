@@ -8,6 +8,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { jobOfTrial, type Sweep } from '@kasane/protocol/internal/job/job-search';
+import { ModelCosts } from '@kasane/protocol/internal/job/model-cost';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { hasEnded } from '@kasane/protocol/job-state';
 import type { Reason } from '@kasane/protocol/reasons';
@@ -16,7 +17,7 @@ import type { JobManager } from '../jobs/manager.ts';
 import { stopCriterionOf } from '../run/best-epoch.ts';
 import type { Action } from '../search/actions.ts';
 import { nextAction } from '../search/next-action.ts';
-import { bestOf } from '../search/ranking.ts';
+import { bestOf, frontNumbers } from '../search/ranking.ts';
 import { clockTime, diskReason } from '../store/disk.ts';
 import type { EventRecord } from '../store/event-record.ts';
 import type { JobStore } from '../store/store.ts';
@@ -63,6 +64,7 @@ export class SweepRun {
   #retry: NodeJS.Timeout | undefined;
   readonly #abort = new AbortController();
   readonly #asker: Asker;
+  readonly #costs = new ModelCosts();
 
   constructor(record: SweepRecord, options: SweepRunOptions) {
     this.#record = record;
@@ -191,7 +193,8 @@ export class SweepRun {
     if (!record) return undefined;
     const { state, error, spec } = record;
     const history = manager.runs.get(id)?.progress.history ?? store.epochs(id);
-    return { state, error, history, criterion: stopCriterionOf(jobOfSpec(spec)) };
+    const cost = () => this.#costs.of(JSON.parse(spec) as Readonly<Record<string, unknown>>);
+    return { state, error, history, criterion: stopCriterionOf(jobOfSpec(spec)), cost };
   }
 
   /** While the disk does not take down what trials have done, they do no more: they may be paused next. @param why undefined: they go on */
@@ -263,15 +266,16 @@ export class SweepRun {
   /** Everything that was decided is done. */
   async #finish(): Promise<void> {
     const best = bestOf(this.sweep.search, this.decisions);
+    const front = frontNumbers(this.sweep.search, this.decisions);
     if (best && !best.failed && best.value !== undefined)
-      return await this.#end(SweepState.SWEEP_STATE_SUCCEEDED, '', best.trial);
+      return await this.#end(SweepState.SWEEP_STATE_SUCCEEDED, '', [best.trial, ...front]);
     const first = this.decisions.find(({ error }) => error !== undefined);
     const which = `all trials failed; trial ${(first?.trial ?? 0) + 1}: ${first?.error}`;
     await this.#end(SweepState.SWEEP_STATE_FAILED, which);
   }
 
-  /** @param winner whose checkpoints stay; those of the others go where there is one */
-  async #end(state: SweepState, error: string, winner?: number): Promise<void> {
+  /** @param winners whose checkpoints stay; those of the others go where there are any */
+  async #end(state: SweepState, error: string, winners: readonly number[] = []): Promise<void> {
     const { store, manager, events, log, onEnd } = this.#options;
     const { id } = this.#record;
     for (const { job, number, state: last } of store.sweeps.trials(id)) {
@@ -279,7 +283,8 @@ export class SweepRun {
         events.add(job, { code: 'trial-stopped', args: {} });
         await unlessEnded(() => manager.cancel(job));
       }
-      const keeps = winner === undefined || number === winner + 1 || last === JobState.JOB_STATE_FAILED;
+      const isKept = winners.length === 0 || winners.includes(number - 1);
+      const keeps = isKept || last === JobState.JOB_STATE_FAILED;
       if (keeps || this.sweep.search.keepCheckpoints) continue;
       for (const path of await store.removeCheckpoints(job)) await rm(path, { force: true }).catch(() => {});
     }

@@ -27,7 +27,7 @@ import type { Asker } from '../submit/caller-turns.ts';
 import { keptSource } from '../submit/source.ts';
 import { keptSpec } from '../submit/submitted-job.ts';
 import { SweepRun, type SweepRunOptions } from './sweep-run.ts';
-import { viewSweep, viewTrials } from './views.ts';
+import { markFront, viewSweep, viewTrials } from './views.ts';
 
 export type SweepsOptions = Omit<SweepRunOptions, 'onChange' | 'onEnd'>;
 
@@ -193,6 +193,7 @@ export class Sweeps {
     const decisions: readonly Decision[] = run?.decisions ?? sweeps.decisions(record.id);
     const sweep = run?.sweep ?? (JSON.parse(record.spec) as Sweep);
     const trials = viewTrials(decisions, sweeps.trials(record.id), sweep.epochs, run === undefined);
+    markFront(trials, sweep.search, decisions);
     return { sweep: viewSweep(record, sweep, decisions, trials, run?.why), trials };
   }
 }

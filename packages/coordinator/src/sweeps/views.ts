@@ -7,10 +7,10 @@ import {
 } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
-import { isMaximized } from '@kasane/protocol/internal/job/search-schema';
+import { objectivesOf } from '@kasane/protocol/internal/job/search-schema';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import { messageOfReason, type Reason } from '@kasane/protocol/reasons';
-import { bestOf } from '../search/ranking.ts';
+import { bestOf, frontNumbers } from '../search/ranking.ts';
 import type { Decision, SweepRecord, TrialJob } from '../store/sweep-store.ts';
 
 /**
@@ -27,7 +27,7 @@ export function viewTrials(
 ): TrialMessage[] {
   const jobOf = new Map(jobs.map((job) => [job.number, job]));
   const trials: TrialMessage[] = [];
-  for (const { trial, assignment, epochs, outcome, error } of decisions) {
+  for (const { trial, assignment, epochs, outcome, further = [], error } of decisions) {
     const number = trial + 1;
     const job = jobOf.get(number);
     trials[trial] ??= {
@@ -38,16 +38,26 @@ export function viewTrials(
       epochs: 0,
       value: undefined,
       error: '',
+      ...{ further: [], front: false },
     };
     const view = trials[trial];
     if (outcome === 'failed') Object.assign(view, { error: brief(error ?? '', ERROR_TEXT) });
-    else if (outcome !== undefined) Object.assign(view, { value: outcome, epochs });
+    else if (outcome !== undefined) Object.assign(view, { value: outcome, epochs, further });
     view.state =
       outcome === undefined
         ? underWay(job?.state, hasEnded)
         : evaluated(outcome, epochs < wholeEpochs, hasEnded);
   }
   return trials;
+}
+
+/** Says of trials which are on the Pareto front: those that the search compares by several metrics. */
+export function markFront(
+  trials: readonly TrialMessage[],
+  search: Sweep['search'],
+  decisions: readonly Decision[],
+): void {
+  for (const number of frontNumbers(search, decisions)) trials[number]!.front = true;
 }
 
 function evaluated(outcome: number | 'failed', isEarly: boolean, hasEnded: boolean): TrialState {
@@ -71,6 +81,7 @@ export function viewSweep(
   why: Reason | undefined,
 ): SweepMessage {
   const best = bestOf(search, decisions);
+  const objectives = objectivesOf(search);
   const count = (state: TrialState) => trials.filter((trial) => trial.state === state).length;
   return {
     id: record.id,
@@ -80,8 +91,9 @@ export function viewSweep(
     waitingFor: why && messageOfReason(why),
     submittedAt: record.submittedAt,
     endedAt: record.endedAt,
-    metric: search.metric,
-    minimize: !isMaximized(search),
+    ...objectives[0]!,
+    objectives: [...objectives],
+    front: trials.filter(({ front }) => front).length,
     running: count(TrialState.TRIAL_STATE_RUNNING),
     paused: count(TrialState.TRIAL_STATE_PAUSED),
     succeeded: count(TrialState.TRIAL_STATE_SUCCEEDED),

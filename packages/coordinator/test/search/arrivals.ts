@@ -12,7 +12,7 @@ export interface Sweep {
 export type Outcome = (
   trial: { readonly number: number; readonly assignment: Assignment },
   epochs: number,
-) => number | 'failed';
+) => number | readonly [number, ...number[]] | 'failed';
 
 /**
  * @param next which of the actions that run ends first, of `count`; `running` are their indexes
@@ -38,6 +38,8 @@ export function runSweep(
     const [index] = running.splice(next(running.length, running, actions), 1);
     if (index === undefined) throw new Error('the sweep waits for nothing');
     const { trial: number, assignment, epochs: reached } = actions[index]!;
-    actions[index] = { ...actions[index]!, outcome: outcomeOf({ number, assignment }, reached) };
+    const came = outcomeOf({ number, assignment }, reached);
+    const [outcome, ...further] = typeof came === 'object' ? came : [came];
+    actions[index] = { ...actions[index]!, outcome, ...(further.length > 0 && { further }) };
   }
 }

@@ -33,6 +33,7 @@ const trialOf = (number: number, assignment: Assignment, loss: number): Trial =>
   told: 1,
   losses: new Map([[1, loss]]),
   failedAt: undefined,
+  further: [],
 });
 const randomTrials = (count: number, lossOf: (assignment: Assignment) => number): Trial[] =>
   Array.from({ length: count }, (_, number) => {

@@ -1,6 +1,7 @@
 /** What comes of a trial does not depend on when it is asked. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { SearchSpec } from '@kasane/protocol/internal/job/search-schema';
 import { expect, it } from 'vitest';
 import { outcomeOf, type SeenJob } from '../../src/sweeps/outcome.ts';
 
@@ -15,13 +16,11 @@ const history = (...losses: number[]): EpochResult[] =>
   }));
 const seen = (state: JobState, losses: number[], more: Partial<SeenJob> = {}): SeenJob => ({
   ...{ state, error: '', history: history(...losses), criterion: { metric: 'accuracy' } },
+  cost: () => ({ parameters: 10, flops: 20 }),
   ...more,
 });
-const after = (
-  epochs: number,
-  job: SeenJob,
-  metric: 'testLoss' | 'testAccuracy' | 'f1' | 'rmse' = 'testLoss',
-) => outcomeOf({ epochs }, job, { metric }, 9);
+const after = (epochs: number, job: SeenJob, metric: SearchSpec['metric'] = 'testLoss') =>
+  outcomeOf({ epochs }, job, { metric }, 9);
 const stopEarly = {
   criterion: { metric: 'accuracy', stopEarly: { on: 'loss', patience: 2, least: 0 } },
 } as const;
@@ -35,6 +34,21 @@ it.each<[string, ReturnType<typeof after>, ReturnType<typeof after>]>([
     'in a metric that its test lacks',
     after(1, seen(JOB_STATE_RUNNING, [0.5]), 'rmse'),
     { outcome: 'failed', error: 'rmse is not finite after epoch 1' },
+  ],
+  [
+    'in several metrics, of which some are costs',
+    after(1, seen(JOB_STATE_RUNNING, [0.25]), ['testAccuracy', 'testLoss', 'flops', 'parameters']),
+    { outcome: 0.75, further: [0.25, 20, 10] },
+  ],
+  [
+    'in several metrics, of which its test lacks one',
+    after(1, seen(JOB_STATE_RUNNING, [0.25]), ['testLoss', 'rmse']),
+    { outcome: 'failed', error: 'rmse is not finite after epoch 1' },
+  ],
+  [
+    'of a model that cannot be made any more',
+    after(1, seen(JOB_STATE_RUNNING, [0.25], { cost: () => null }), ['testLoss', 'parameters']),
+    { outcome: 'failed', error: 'parameters is not finite after epoch 1' },
   ],
   ['beyond its epoch', after(1, seen(JOB_STATE_PAUSED, [0.5, 0.4, 0.3])), { outcome: 0.5 }],
   ['beyond its epoch, and failed', after(1, seen(JOB_STATE_FAILED, [0.5, 0.4])), { outcome: 0.5 }],

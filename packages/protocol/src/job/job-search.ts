@@ -10,6 +10,7 @@ import {
   canBe,
   checkCondition,
   checkKinds,
+  checkMetrics,
   checkPaths,
   checkRange,
   type Refuse,
@@ -78,11 +79,7 @@ export function checkSweep(value: unknown, locate: Locate = () => 'sweep'): Swee
   const { spec, objective, model } = checkExtremes(search, base, locate);
   const metric = metricKindOf[metricOf(objective)] === 'fraction' ? 'testAccuracy' : 'testError';
   const metrics = ['testLoss', metric, ...testMetricsOf(objective.type, floatsOf(model.outputShape))];
-  if (!metrics.includes(search.metric))
-    throw refuse(
-      ['metric'],
-      `a job with objective ${objective.type} has no ${search.metric}; expected ${metrics.join(', ')}`,
-    );
+  checkMetrics(search, metrics, `objective ${objective.type}`, refuse);
   const { epochs } = spec.training;
   if (search.halving && search.halving.minEpochs >= epochs)
     throw refuse(

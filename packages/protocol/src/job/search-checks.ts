@@ -3,8 +3,10 @@ import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import type { KasaneError } from '../errors.ts';
 import type { Fields } from './fields.ts';
 import {
+  costNames,
   DEFAULT_TRIALS,
   type Json,
+  objectivesOf,
   type ParameterSpec,
   parameterSchemas,
   type SearchSpec,
@@ -76,6 +78,7 @@ const WITHOUT_TEST = ['data.path', 'data.validation', 'data.seed'];
 /** @param data section of the job, not checked */
 export function checkPaths({ parameters, metric }: Given, data: Fields, refuse: Refuse): void {
   const paths = Object.keys(parameters);
+  const byLoss = objectivesOf({ metric }).some((each) => each.metric === 'testLoss');
   const measures = [
     ...MEASURES.filter((key) => data.test === undefined || !WITHOUT_TEST.includes(key)),
     // Of a series it scales what is forecast as well.
@@ -100,7 +103,7 @@ export function checkPaths({ parameters, metric }: Given, data: Fields, refuse: 
       );
     if (path === 'objective' || isWithin(path, 'objective.type'))
       throw refuse(place, 'trials with different objectives could not be compared; run a sweep for each');
-    if (metric === 'testLoss' && LOSSES.some((key) => isWithin(path, key)))
+    if (byLoss && LOSSES.some((key) => isWithin(path, key)))
       throw refuse(
         place,
         'trials would be compared by different losses; set search.metric to testError, which does not depend on the loss',
@@ -179,6 +182,37 @@ export function canBe(parameter: ParameterSpec, value: Json): boolean {
   const { integers, step } = parameter;
   const index = (value - integers[0]) / step;
   return Number.isInteger(index) && value >= integers[0] && value <= integers[1];
+}
+
+/**
+ * @param ofTests the metrics that the job's test has
+ * @param what whose test it is
+ */
+export function checkMetrics(
+  { metric, halving }: Pick<Given, 'metric' | 'halving'>,
+  ofTests: readonly string[],
+  what: string,
+  refuse: Refuse,
+): void {
+  const objectives = objectivesOf({ metric }).map((each) => each.metric);
+  const isCost = (name: string) => costNames.some((cost) => cost === name);
+  const place = (index: number) => (typeof metric === 'string' ? ['metric'] : ['metric', String(index)]);
+  for (const [index, name] of objectives.entries()) {
+    if (!ofTests.includes(name) && !isCost(name))
+      throw refuse(place(index), `a job with ${what} has no ${name}; expected ${ofTests.join(', ')}`);
+    if (objectives.indexOf(name) < index)
+      throw refuse(place(index), `${name} appears twice; remove one of them`);
+  }
+  if (isCost(objectives[0]!))
+    throw refuse(
+      place(0),
+      `${objectives[0]} is known before anything is trained; put a metric of the test first: ${ofTests.join(', ')}`,
+    );
+  if (objectives.length > 1 && halving)
+    throw refuse(
+      ['halving'],
+      'it stops trials by one metric, and search.metric has several; remove halving, or name one metric',
+    );
 }
 
 type Given = Omit<SearchSpec, 'trials'> & { readonly trials?: number | undefined };

@@ -20,6 +20,8 @@ export const SWEEP_PARAMETERS = 64;
 const CHOICES = 100;
 const AT_ONCE = 64;
 const BRACKETS = 16;
+/** Metrics of one sweep: with more, nearly every trial is better in one of them than all others. */
+const OBJECTIVES = 4;
 export const DEFAULT_TRIALS = 30;
 
 const json = z.unknown() as z.ZodType<Json>;
@@ -89,13 +91,23 @@ const parameterSchema = z.union([
 ]);
 export type ParameterSpec = z.infer<typeof parameterSchema>;
 
+/** What a model costs, known before it trains. */
+export const costNames = ['parameters', 'flops'] as const;
+const testNames = ['testLoss', 'testAccuracy', 'testError', ...testMetricNames] as const;
+
 export const searchSchema = z
   .strictObject({
     metric: z
-      .enum(['testLoss', 'testAccuracy', 'testError', ...testMetricNames])
+      .union([
+        z.enum(testNames),
+        z
+          .array(z.enum([...testNames, ...costNames]))
+          .min(1)
+          .max(OBJECTIVES),
+      ])
       .default('testLoss')
       .describe(
-        'What the best trial is best in, on the test data: the lowest testLoss, the highest testAccuracy, or (of objective regression) the lowest testError; or another metric that the objective has, see training.stopEarly.on: the lowest rmse or perplexity, the highest of the others.',
+        'What the best trial is best in, on the test data: the lowest testLoss, the highest testAccuracy, or (of objective regression) the lowest testError; or another metric that the objective has, see training.stopEarly.on: the lowest rmse or perplexity, the highest of the others. A list of several, such as [testAccuracy, parameters], ends with a Pareto front: the trials that no other is better than in all of them. After the first, it may have parameters and flops (of one sample), which are to be low.',
       ),
     sampler: z
       .enum(['grid', 'random', 'sobol', 'tpe', 'evolution'])
@@ -172,8 +184,20 @@ export const searchSchema = z
 /** The checked section. `trials` is filled in: it depends on the sampler. */
 export type SearchSpec = z.infer<typeof searchSchema> & { readonly trials: number };
 
-/** Whether a higher value of the metric is better. */
-export const isMaximized = ({ metric }: Pick<SearchSpec, 'metric'>): boolean => {
+const isHigherBetter = (metric: string): boolean => {
   const further = testMetricNames.find((name) => name === metric);
   return further ? testMetricForms[further].better === 'higher' : metric === 'testAccuracy';
 };
+
+/** Something that trials are compared by. */
+export interface Objective {
+  readonly metric: (typeof testNames)[number] | (typeof costNames)[number];
+  readonly minimize: boolean;
+}
+
+/** What trials are compared by: one metric, or several, of which the first is one of the test. */
+export const objectivesOf = ({ metric }: Pick<SearchSpec, 'metric'>): readonly Objective[] =>
+  (typeof metric === 'string' ? [metric] : metric).map((each) => ({
+    metric: each,
+    minimize: !isHigherBetter(each),
+  }));
