@@ -53,6 +53,53 @@ it('ends with a table, the best weights, and a job file that trains the same', {
   expect(digestOf('again.safetensors')).toBe(digest);
 });
 
+it('of several metrics, ends with the weights and job files of the front', { timeout: 240_000 }, async () => {
+  const several = readFileSync(join(cwd, 'sweep.yaml'), 'utf8')
+    .replace('metric: testAccuracy', 'metric: [testAccuracy, parameters]')
+    .replace(
+      /training.learningRate: .*/,
+      'model: { choices: [{ preset: mnist-mlp }, { input: [784], classes: 10, layers: [{ type: dense, units: 10 }] }] }',
+    );
+  writeFileSync(join(cwd, 'several.yaml'), several);
+  const { stdout, stderr, code } = await run(
+    'sweep',
+    'several.yaml',
+    '--workers',
+    '1',
+    '--json',
+    '--out',
+    'w.safetensors',
+  );
+  expect({ stderr, code }).toMatchObject({ code: 0 });
+  expect(stderr).toMatch(/^trial 2: test accuracy \d\d\.\d\d %, parameters 7,850 after 2 epochs/m);
+  const ended = JSON.parse(stdout);
+  expect(ended).toMatchObject({
+    objectives: [
+      { metric: 'testAccuracy', minimize: false },
+      { metric: 'parameters', minimize: true },
+    ],
+    front: ended.models.length,
+  });
+  const [large, small] = [1, 2].map((number) =>
+    ended.ranking.find(({ trial }: { trial: number }) => trial === number),
+  );
+  expect(small).toMatchObject({ front: true, metrics: { parameters: 7850, testAccuracy: small.value } });
+  expect(large.front).toBe(large.value > small.value);
+  for (const { trial, model, jobFile, digest } of ended.models) {
+    expect(model).toBe(join(cwd, `w-${trial}.safetensors`));
+    expect(createHash('sha256').update(readFileSync(model)).digest('hex')).toBe(digest);
+    expect(JSON.parse(readFileSync(jobFile, 'utf8'))).toMatchObject({
+      model: { [trial === 1 ? 'preset' : 'classes']: expect.anything() },
+    });
+  }
+  const again = await run('sweep', 'several.yaml', '--workers', '1', '--out', 'w.safetensors');
+  expect(again).toMatchObject({ code: 0 });
+  expect(again.stdout).toMatch(/^TRIAL +FRONT +STATE +EPOCHS +TEST ACCURACY +PARAMETERS +model$/m);
+  expect(again.stdout).toMatch(/^2 +\* +succeeded +2\/2 +\d\d\.\d\d % +7,850/m);
+  expect(again.stdout).toMatch(/^Front of 2 trials in .*: no other trial is better than /m);
+  expect(again.stdout).toMatch(/^2 +\d\d\.\d\d % +7,850 +w-2\.safetensors$/m);
+});
+
 it('runs on a coordinator, is listed and cancelled there', { timeout: 120_000 }, async () => {
   const cluster = new TestCluster(cleanUp);
   await cluster.start();

@@ -19,14 +19,26 @@ const trialStates: Readonly<Record<TrialState, string>> = {
 /** Rows of a table on a terminal: nobody reads the worst of hundreds. */
 const MOST_ROWS = 20;
 
+type Compared = Pick<Sweep, 'objectives'>;
+
+/** The metrics of a trial by their names, in the order of the sweep's; none while there are none. */
+const metricsOf = ({ objectives }: Compared, { value, further }: Trial): readonly [string, number][] =>
+  value === undefined ? [] : objectives.map(({ metric }, index) => [metric, [value, ...further][index]!]);
+
 /** What `--json` prints of a trial. */
-export const trialRecord = ({ number, job, state, assignment, epochs, value, error }: Trial) => ({
+export const trialRecord = (
+  sweep: Compared,
+  trial: Trial,
+  { number, job, state, assignment, epochs, value, error, front } = trial,
+) => ({
   trial: number,
   job: job || null,
   state: trialStates[state],
   values: JSON.parse(assignment) as Readonly<Record<string, unknown>>,
   epochs,
   value: value ?? null,
+  metrics: Object.fromEntries(metricsOf(sweep, trial)),
+  front,
   error: error || null,
 });
 
@@ -42,6 +54,7 @@ export function sweepRecord(sweep: Sweep) {
     waitingReason: reasonRecord(sweep.waitingFor),
     metric: sweep.metric,
     minimize: sweep.minimize,
+    objectives: sweep.objectives,
     epochs: sweep.epochs,
     trials: sweep.trials,
     trialsLimit: sweep.trialsLimit,
@@ -52,30 +65,41 @@ export function sweepRecord(sweep: Sweep) {
     failed: sweep.failed,
     submittedAt: time(sweep.submittedAt),
     endedAt: time(sweep.endedAt),
-    best: sweep.best ? trialRecord(sweep.best) : null,
+    best: sweep.best ? trialRecord(sweep, sweep.best) : null,
+    front: sweep.front,
   };
 }
 
 /** The same of a sweep with its trials. */
 export const rankingRecord = (sweep: Sweep, trials: readonly Trial[]) => ({
   ...sweepRecord(sweep),
-  ranking: ranked(sweep, trials).map(trialRecord),
+  ranking: ranked(sweep, trials).map((trial) => trialRecord(sweep, trial)),
 });
 
-/** Best first: those that got furthest, then by value, then by number; those without a value and those that failed at last. */
+/** Best first: those on the front, those that got furthest, then by value, then by number; those without a value and those that failed at last. */
 function ranked({ minimize }: Pick<Sweep, 'minimize'>, trials: readonly Trial[]): Trial[] {
   const sign = minimize ? 1 : -1;
   const group = ({ state, value }: Trial) =>
     state === TrialState.TRIAL_STATE_FAILED ? 2 : value === undefined ? 1 : 0;
   const cost = ({ value = 0 }: Trial) => sign * value;
   return [...trials].sort(
-    (a, b) => group(a) - group(b) || b.epochs - a.epochs || cost(a) - cost(b) || a.number - b.number,
+    (a, b) =>
+      Number(b.front) - Number(a.front) ||
+      group(a) - group(b) ||
+      b.epochs - a.epochs ||
+      cost(a) - cost(b) ||
+      a.number - b.number,
   );
 }
+
+/** The trials on the Pareto front, best in the first metric first. */
+export const frontOf = (sweep: Sweep, trials: readonly Trial[]): readonly Trial[] =>
+  ranked(sweep, trials).filter(({ front }) => front);
 
 /** The metric of a sweep, for people: accuracy is a percentage. */
 export function valueText({ metric }: Pick<Sweep, 'metric'>, value: number | undefined): string {
   if (value === undefined) return '-';
+  if (metric === 'parameters' || metric === 'flops') return value.toLocaleString('en');
   if (metric === 'testAccuracy') return percent(value);
   const further = testMetricNames.find((name) => name === metric);
   return further ? testMetricText(further, value) : value.toPrecision(4);
@@ -83,7 +107,13 @@ export function valueText({ metric }: Pick<Sweep, 'metric'>, value: number | und
 
 /** test accuracy, test loss, test error. */
 export const metricWords = ({ metric }: Pick<Sweep, 'metric'>): string =>
-  metric.replace(/[A-Z]/, (letter) => ` ${letter.toLowerCase()}`);
+  metric === 'flops' ? 'FLOPs' : metric.replace(/[A-Z]/, (letter) => ` ${letter.toLowerCase()}`);
+
+/** All metrics of a trial: test accuracy 98.23 %, parameters 12,345. */
+export const metricsText = (sweep: Compared, trial: Trial): string =>
+  metricsOf(sweep, trial)
+    .map(([metric, value]) => `${metricWords({ metric })} ${valueText({ metric }, value)}`)
+    .join(', ');
 
 /** training.learningRate 0.01, training.batch 64 */
 export const valuesText = ({ assignment }: Pick<Trial, 'assignment'>): string =>
@@ -94,14 +124,20 @@ export const valuesText = ({ assignment }: Pick<Trial, 'assignment'>): string =>
 /** Trials as a table, best first, and how many more there are. */
 export function trialTable(sweep: Sweep, trials: readonly Trial[]): readonly string[] {
   const all = ranked(sweep, trials);
-  const rows = all.slice(0, MOST_ROWS).map((trial) => ({ trial, values: trialRecord(trial).values }));
+  const rows = all.slice(0, MOST_ROWS).map((trial) => ({ trial, values: trialRecord(sweep, trial).values }));
   const paths = [...new Set(rows.flatMap(({ values }) => Object.keys(values)))];
-  const head = ['TRIAL', 'STATE', 'EPOCHS', metricWords(sweep).toUpperCase(), ...paths];
+  const { objectives } = sweep;
+  const hasFront = objectives.length > 1;
+  const head = [
+    ...['TRIAL', ...(hasFront ? ['FRONT'] : []), 'STATE', 'EPOCHS'],
+    ...[...objectives.map((each) => metricWords(each).toUpperCase()), ...paths],
+  ];
   const cells = rows.map(({ trial, values }) => [
     String(trial.number),
+    ...(hasFront ? [trial.front ? '*' : ''] : []),
     trialStates[trial.state],
     `${trial.epochs}/${sweep.epochs}`,
-    valueText(sweep, trial.value),
+    ...objectives.map((each, index) => valueText(each, index === 0 ? trial.value : trial.further[index - 1])),
     ...paths.map((path) => briefly(values[path])),
   ]);
   const more = all.length - rows.length;
@@ -117,8 +153,8 @@ export function sweepTable(sweeps: readonly Sweep[]): readonly string[] {
       sweep.id,
       state,
       `${sweep.trials}/${sweep.trialsLimit}`,
-      sweep.metric,
-      valueText(sweep, sweep.best?.value),
+      sweep.objectives.map(({ metric }) => metric).join(', '),
+      sweep.front > 0 ? `front of ${sweep.front}` : valueText(sweep, sweep.best?.value),
       submittedAt ? moment(submittedAt) : '-',
       waitingFor ?? '',
     ];

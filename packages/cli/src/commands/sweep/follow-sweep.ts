@@ -4,7 +4,7 @@ import type { CoordinatorClient, SweepWithTrials } from '@kasane/protocol/client
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { err } from '../../output/say.ts';
-import { metricWords, valuesText, valueText } from '../../render/sweep.ts';
+import { metricsText, valuesText } from '../../render/sweep.ts';
 
 /**
  * @param left said when Ctrl-C ends this process while it looks; without it that is left to the caller
@@ -51,5 +51,5 @@ function resultLine(sweep: Sweep, trial: Trial): string | undefined {
   if (error) return `trial ${number} failed: ${error} (${valuesText(trial)})`;
   if (value === undefined) return undefined;
   const progress = epochs < sweep.epochs ? `${epochs} of ${sweep.epochs} epochs` : `${epochs} epochs`;
-  return `trial ${number}: ${metricWords(sweep)} ${valueText(sweep, value)} after ${progress} (${valuesText(trial)})`;
+  return `trial ${number}: ${metricsText(sweep, trial)} after ${progress} (${valuesText(trial)})`;
 }

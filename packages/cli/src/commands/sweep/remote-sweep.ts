@@ -10,7 +10,8 @@ import { textOfSweep } from '../../files/read-sweep.ts';
 import { err, out } from '../../output/say.ts';
 import { withClient } from '../../process/with-client.ts';
 import { followSweep } from './follow-sweep.ts';
-import { report } from './report.ts';
+import { type Model, report } from './report.ts';
+import { placeOfTrial, winnersOf } from './winners.ts';
 
 interface RemoteOptions extends ClientOptions {
   readonly out?: string;
@@ -41,9 +42,13 @@ export async function remoteSweep(file: string, sweep: Sweep, options: RemoteOpt
     const left = `${id} continues: follow it with \`kasane sweeps ${id} --watch\`, or end it with \`kasane cancel ${id}\``;
     const ended = await followSweep(client, id, say, { left });
     requireSweepSuccess(ended.sweep);
-    const { job } = ended.sweep.best!;
-    const [winner, weights] = [await client.get(job), await client.model(job)];
-    report(sweep, ended, winner, written(weights, { ...place, say }, job), options.json === true);
+    const models: Model[] = [];
+    for (const { trial, job } of await winnersOf(client, ended)) {
+      const weights = await client.model(job.id);
+      const model = written(weights, { ...placeOfTrial(place, ended, trial), say }, job.id);
+      models.push({ trial, job, model });
+    }
+    report(sweep, ended, models, options.json === true);
   });
 }
 

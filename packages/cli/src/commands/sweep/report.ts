@@ -1,7 +1,8 @@
-/** What a sweep ends with: its trials, the weights and the job file of the best, and how to use them. */
+/** What a sweep ends with: its trials, the weights and job files of the best, or of those on the front, and how to use them. */
 import { join, parse, relative } from 'node:path';
 import type { SweepWithTrials } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
 import { jobOfTrial, type Sweep } from '@kasane/protocol/internal/job/job-search';
 import type { Assignment } from '@kasane/protocol/internal/job/search-schema';
@@ -10,34 +11,61 @@ import { writeFile } from '../../files/write-file.ts';
 import { out } from '../../output/say.ts';
 import { count, took } from '../../render/count.ts';
 import { metricWords, rankingRecord, trialTable, valuesText, valueText } from '../../render/sweep.ts';
+import { table } from '../../render/table.ts';
+
+/** A trial that is kept. */
+export interface Model {
+  readonly trial: Trial;
+  readonly job: Pick<Job, 'digest'>;
+  /** Where its weights are. */
+  readonly model: string;
+}
 
 /**
  * @param sweep as it was submitted
- * @param model where the weights of the best trial are
- * @param winner its job
+ * @param models of the best trial, or of those on the front
  */
 export function report(
   sweep: Sweep,
   { sweep: ended, trials }: SweepWithTrials,
-  winner: Pick<Job, 'digest'>,
-  model: string,
+  models: readonly Model[],
   json: boolean,
 ): void {
-  const best = ended.best!;
-  const digest = digestOf(model, winner.digest);
-  const jobFile = jobFileBeside(model);
-  const job = jobOfTrial(sweep.base, JSON.parse(best.assignment) as Assignment);
-  writeFile(`${JSON.stringify(job, undefined, 2)}\n`, jobFile);
+  const written = models.map(({ trial, job, model }) => {
+    const digest = digestOf(model, job.digest);
+    const jobFile = jobFileBeside(model);
+    const content = jobOfTrial(sweep.base, JSON.parse(trial.assignment) as Assignment);
+    writeFile(`${JSON.stringify(content, undefined, 2)}\n`, jobFile);
+    return { trial: trial.number, digest, model, jobFile };
+  });
+  const { digest, model, jobFile } = written[0]!;
   if (json) {
-    out.lines(JSON.stringify({ ...rankingRecord(ended, trials), digest, model, jobFile }));
+    out.lines(JSON.stringify({ ...rankingRecord(ended, trials), digest, model, jobFile, models: written }));
     return;
   }
   const seconds = elapsedSeconds({ startedAt: ended.submittedAt, endedAt: ended.endedAt, history: [] });
+  out.lines('', ...trialTable(ended, trials), '');
+  const of = `of ${count(ended.trials, 'trial')} in ${took(seconds)}`;
+  if (ended.front > 0) {
+    const head = ['TRIAL', ...ended.objectives.map((each) => metricWords(each).toUpperCase()), 'WEIGHTS'];
+    const rows = models.map(({ trial, model }) => [
+      String(trial.number),
+      ...[trial.value, ...trial.further].map((value, index) => valueText(ended.objectives[index]!, value)),
+      fromHere(model),
+    ]);
+    out.lines(
+      `Front ${of}: no other trial is better than ${models.length === 1 ? 'this one' : 'one of these'} in all metrics`,
+      ...table(head, rows).split('\n'),
+      '',
+      'The job file of each is beside its weights. Use the weights, or train the job again, for example with other --epochs:',
+      `  kasane predict ${fromHere(model)} INPUT`,
+      `  kasane train ${fromHere(jobFile)}`,
+    );
+    return;
+  }
+  const best = ended.best!;
   out.lines(
-    '',
-    ...trialTable(ended, trials),
-    '',
-    `Best of ${count(ended.trials, 'trial')} in ${took(seconds)}: trial ${best.number}, ${metricWords(ended)} ${valueText(ended, best.value)} on the test set after ${count(best.epochs, 'epoch')}`,
+    `Best ${of}: trial ${best.number}, ${metricWords(ended)} ${valueText(ended, best.value)} on the test set after ${count(best.epochs, 'epoch')}`,
     `Values   ${valuesText(best)}`,
     `Weights  ${model}`,
     `SHA-256  ${digest}`,

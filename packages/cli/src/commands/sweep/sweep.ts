@@ -3,7 +3,7 @@ import { CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client'
 import type { Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
-import { deliver, replacedNote, type WeightsPlace } from '../../files/output-file.ts';
+import { deliver, type WeightsPlace } from '../../files/output-file.ts';
 import { textOfSweep } from '../../files/read-sweep.ts';
 import { makeLog } from '../../output/log.ts';
 import { err } from '../../output/say.ts';
@@ -13,6 +13,7 @@ import { watchDisk } from '../train/past-disk.ts';
 import type { ForkedWorker } from '../train/worker-processes.ts';
 import { followSweep } from './follow-sweep.ts';
 import { report } from './report.ts';
+import { noteOfReplaced, placeOfTrial, winnersOf } from './winners.ts';
 
 export interface SweepOptions {
   readonly workers: number;
@@ -28,12 +29,14 @@ export interface SweepOptions {
 /** @param forked workers with these options that wait for a coordinator */
 export async function sweepHere(
   sweep: Sweep,
-  { out, version, replaces }: WeightsPlace,
+  place: WeightsPlace,
   options: SweepOptions,
   forked: readonly ForkedWorker[],
 ): Promise<void> {
   const say = (line: string) => void err.lines(line);
-  if (replaces) say(replacedNote(out));
+  const { out, version } = place;
+  const note = noteOfReplaced(sweep, place);
+  if (note) say(note);
   const cluster = new EmbeddedCluster({
     workers: options.workers,
     slots: options.slots,
@@ -60,10 +63,13 @@ export async function sweepHere(
         );
         const ended = await Promise.race([followSweep(client, id, say, { onTrials }), cluster.failed]);
         requireSweepSuccess(ended.sweep);
-        const winner = await client.get(ended.sweep.best!.job);
+        const winners = await winnersOf(client, ended);
         try {
-          const model = deliver(winner.model, { out, version, say });
-          report(sweep, ended, winner, model, options.json === true);
+          const models = winners.map(({ trial, job }) => ({
+            ...{ trial, job },
+            model: deliver(job.model, { ...placeOfTrial({ out, version }, ended, trial), say }),
+          }));
+          report(sweep, ended, models, options.json === true);
         } catch (error) {
           cluster.keepFiles();
           throw error;

@@ -4,7 +4,7 @@ import { type ClientOptions, type CoordinatorClient, requireSweepSuccess } from 
 import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { err, out } from '../../output/say.ts';
 import { withClient } from '../../process/with-client.ts';
-import { rankingRecord, sweepRecord, sweepTable, trialTable } from '../../render/sweep.ts';
+import { frontOf, rankingRecord, sweepRecord, sweepTable, trialTable } from '../../render/sweep.ts';
 import { followSweep } from './follow-sweep.ts';
 
 /** Failed trials of which the reason is printed. */
@@ -38,11 +38,17 @@ async function show(client: CoordinatorClient, id: string, { json, watch }: Opti
     out.lines(JSON.stringify(rankingRecord(sweep, trials)));
   } else {
     const { best } = sweep;
+    const front = frontOf(sweep, trials).filter(({ job }) => job);
     out.lines(...sweepTable([sweep]), '', ...trialTable(sweep, trials));
     const failed = trials.filter(({ error }) => error !== '');
     out.lines(...failed.slice(0, MOST_FAILED).map(({ number, error }) => `trial ${number} failed: ${error}`));
     if (sweep.error) err.lines(sweep.error);
-    if (sweep.state === SweepState.SWEEP_STATE_SUCCEEDED && best)
+    if (sweep.state === SweepState.SWEEP_STATE_SUCCEEDED && front.length > 0)
+      out.lines(
+        '',
+        `Front: ${front.map(({ job }) => job).join(', ')}; \`kasane export JOB -o FILE\`, \`kasane predict JOB INPUT\``,
+      );
+    else if (sweep.state === SweepState.SWEEP_STATE_SUCCEEDED && best)
       out.lines(
         '',
         best.job
