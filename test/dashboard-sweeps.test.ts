@@ -133,6 +133,47 @@ describe('the page', needing(['chromium']), () => {
     await page.locator('.differences').waitFor({ state: 'hidden' });
   });
 
+  it('shows the front of a sweep by two metrics, plotted against each other', async () => {
+    const data = smallMnist(temporaryDirectory(cleanUp), 600, 200);
+    const { client } = cluster;
+    const id = await client.sweeps.submit(
+      JSON.stringify({
+        name: 'front',
+        model: {
+          input: [28, 28],
+          classes: 10,
+          layers: [{ type: 'flatten' }, { type: 'dense', units: 8 }, { type: 'dense', units: 10 }],
+        },
+        data: { path: data },
+        training: { epochs: 1, batch: 60, shards: 2 },
+        search: {
+          metric: ['testAccuracy', 'parameters'],
+          sampler: 'grid',
+          parameters: { 'model.layers.1.units': { integers: [2, 10], step: 4 } },
+        },
+      }),
+    );
+    await go(`/sweep/${id}`);
+    await page.locator('#sweep-head .state.succeeded').waitFor();
+    const { sweep, trials } = await client.sweeps.get(id);
+    client.close();
+    await eventually(async () => page.locator('#sweep-head').textContent()).toContain(
+      `Trials on the Pareto front${sweep.front}`,
+    );
+    // Sorted by the first metric: the most accurate is on the front.
+    expect(trials[sweep.best!.number - 1]!.front).toBe(true);
+    await eventually(firstRow).toEqual(expect.arrayContaining([`${sweep.best!.number}`, '✓']));
+    expect((await firstRow()).map((cell) => cell.replace(',', ''))).toContain(`${sweep.best!.further[0]}`);
+    expect(await page.getByLabel('Horizontal axis').inputValue()).toBe('parameters');
+    expect(await page.getByLabel('Vertical axis').inputValue()).toBe('value');
+    await page.locator('.charts .u-legend').filter({ hasText: 'Pareto front' }).waitFor();
+    await expectAccessible(page, 'a front');
+    await go('/sweeps');
+    await eventually(firstRow).toEqual(
+      expect.arrayContaining([id, 'Test accuracy, Parameters', `front of ${sweep.front}`]),
+    );
+  });
+
   it('follows a sweep that goes on, and cancels it after asking', async () => {
     const data = smallMnist(temporaryDirectory(cleanUp), 600, 200);
     const { client } = cluster;

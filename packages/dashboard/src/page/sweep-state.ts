@@ -21,6 +21,8 @@ const english = {
   noSuchSweep: (id: string) => `There is no sweep ${id}.`,
   allSweeps: 'Show all sweeps',
   bestTrial: 'Best trial',
+  onFront: 'Trials on the Pareto front',
+  front: (count: string) => `front of ${count}`,
   bestSoFar: 'Best so far',
   valuesOfTrials: 'Trials',
   byTrial: (metric: string) => `${metric} by trial`,
@@ -37,6 +39,8 @@ const japanese: typeof english = {
   noSuchSweep: (id) => `スイープ ${id} はありません。`,
   allSweeps: 'すべてのスイープを表示',
   bestTrial: '最良のトライアル',
+  onFront: 'パレートフロント上のトライアル',
+  front: (count) => `フロント上に ${count} 件`,
   bestSoFar: 'それまでの最良',
   valuesOfTrials: 'トライアル',
   byTrial: (metric) => `トライアルごとの${metric}`,
@@ -47,7 +51,7 @@ export type SweepWords = typeof english;
 export const sweepWords = (page: Page): SweepWords => ownWords(page, { en: english, ja: japanese });
 
 /** Metrics whose column has the same name; any other is one of `testMetrics`. */
-const OWN = new Set(['testLoss', 'testAccuracy', 'testError']);
+const OWN = new Set(['testLoss', 'testAccuracy', 'testError', 'parameters', 'flops']);
 
 /** The column of jobs that holds the metric. */
 export const metricKey = (metric: string): string => (OWN.has(metric) ? metric : `testMetrics.${metric}`);

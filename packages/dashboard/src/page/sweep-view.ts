@@ -85,11 +85,20 @@ export class SweepView implements View {
     this.#parts.best.update(bestCurves(sweep, trials, sweepWords(this.#page)));
     const { jobs, columns } = this.#sources;
     const settings = settingsOf(sweep);
+    const further = furtherKeys(sweep);
     this.#parts.comparison.update({
-      data: dataOf(trials, settings, jobs, columns),
-      shown: ['trial', 'state', 'epochs', 'value', ...settings, 'seconds'],
-      ...{ settings, targets: ['value', ...resultKeys(columns)] },
-      isHigherBetter: (target) => (target === 'value' ? !sweep.minimize : isHigherBetter(target, columns)),
+      data: dataOf(sweep, trials, jobs, columns),
+      shown: [
+        ...['trial', 'state', 'epochs', 'value', ...further],
+        ...(further.length > 0 ? ['front'] : []),
+        ...[...settings, 'seconds'],
+      ],
+      ...{ settings, targets: ['value', ...new Set([...further, ...resultKeys(columns)])] },
+      ...(further[0] !== undefined && { scattered: further[0] }),
+      isHigherBetter: (target) => {
+        const own = ['value', ...further].indexOf(target);
+        return own < 0 ? isHigherBetter(target, columns) : !sweep.objectives[own]!.minimize;
+      },
       jobOf: (row) => trials[row]?.job ?? '',
       isLive: sweep.state === SWEEP_RUNNING,
     });
@@ -153,7 +162,9 @@ export class SweepView implements View {
       h(
         'dl',
         { class: 'figures' },
-        figure(metricTitle(this.#page, metric), sweepValue(metric, best?.value)),
+        ...(sweep.objectives.length > 1
+          ? [figure(words.onFront, grouped(sweep.front))]
+          : [figure(metricTitle(this.#page, metric), sweepValue(metric, best?.value))]),
         figure(words.trials, trialsText(sweep)),
         figure(t.states[2]!, grouped(sweep.running)),
         figure(t.states[6]!, grouped(sweep.paused)),
@@ -163,6 +174,7 @@ export class SweepView implements View {
         figure(t.took, duration(Math.max(0, seconds), t.units)),
       ),
       best &&
+        sweep.objectives.length < 2 &&
         h(
           'div',
           { class: 'best' },
@@ -184,6 +196,10 @@ export class SweepView implements View {
 const settingsOf = ({ search }: Sweep): readonly string[] =>
   Object.keys((JSON.parse(search) as { parameters: object }).parameters);
 
+/** The columns of the metrics after the first. */
+const furtherKeys = ({ objectives }: Sweep): readonly string[] =>
+  objectives.slice(1).map(({ metric }) => metricKey(metric));
+
 /** Each trial's value, and the best up to that trial. */
 function bestCurves({ minimize }: Sweep, trials: readonly Trial[], words: SweepWords): readonly Curve[] {
   const known = trials.filter(({ value }) => value !== undefined);
@@ -201,11 +217,13 @@ function bestCurves({ minimize }: Sweep, trials: readonly Trial[], words: SweepW
 
 /** The columns that the search decided, followed by everything known of the trials' jobs. */
 function dataOf(
+  sweep: Sweep,
   trials: readonly Trial[],
-  settings: readonly string[],
   jobs: ReadonlyMap<string, number>,
   columns: readonly Column[],
 ): TableData {
+  const settings = settingsOf(sweep);
+  const keys = furtherKeys(sweep);
   const assignments = trials.map(({ assignment }) => JSON.parse(assignment) as Record<string, unknown>);
   const own = (key: string, pick: (trial: Trial, row: number) => unknown) => columnOf(key, trials.map(pick));
   const decided = [
@@ -213,6 +231,8 @@ function dataOf(
     own('state', ({ state }) => trialStates[state] ?? ''),
     own('epochs', ({ epochs }) => epochs),
     own('value', ({ value }) => value ?? null),
+    ...keys.map((key, index) => own(key, ({ further }) => further[index] ?? null)),
+    ...(keys.length > 0 ? [own('front', ({ front }) => (front ? '✓' : null))] : []),
     ...settings.map((path) => own(path, (_, row) => assignments[row]![path] ?? null)),
     own('job', ({ job }) => job),
   ];

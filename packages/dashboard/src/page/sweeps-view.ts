@@ -2,7 +2,7 @@
 import type { Sweep } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { commandLine } from './command.ts';
 import { fill, h } from './dom.ts';
-import { UNKNOWN } from './format.ts';
+import { grouped, UNKNOWN } from './format.ts';
 import { sweepAddress } from './route.ts';
 import { metricTitle, sweepStates, sweepValue, sweepWords, trialsText, waitsText } from './sweep-state.ts';
 import { DataTable, type TableColumn } from './tables/data-table.ts';
@@ -107,10 +107,11 @@ export class SweepsView implements View {
       column('trials', words.trials, ({ trials }) => trials, { text: trialsText, isNumber: true }),
       column('running', words.running, ({ running }) => running, { isNumber: true }),
       column('metric', words.metric, ({ metric }) => metric, {
-        text: ({ metric }) => metricTitle(this.#page, metric),
+        text: ({ objectives }) => objectives.map(({ metric }) => metricTitle(this.#page, metric)).join(', '),
       }),
       column('best', words.best, ({ best }) => best?.value, {
-        text: ({ metric, best }) => sweepValue(metric, best?.value),
+        text: ({ metric, best, front }) =>
+          front > 0 ? words.front(grouped(front)) : sweepValue(metric, best?.value),
         isNumber: true,
       }),
       column('submittedAt', t.submitted, ({ submittedAt }) => submittedAt, {

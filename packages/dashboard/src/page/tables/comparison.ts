@@ -25,6 +25,8 @@ export interface Compared {
   /** Results to choose the compared one from; by default the first. */
   readonly targets: readonly string[];
   readonly isHigherBetter: (target: string) => boolean;
+  /** Of the scatter plot, what is first on its horizontal axis; by default a key that varies. */
+  readonly scattered?: string;
   /** '' for a row without a job. */
   readonly jobOf: (row: number) => string;
   /** Something may still change. */

@@ -87,15 +87,22 @@ export class ScatterCard {
     this.element = this.#chart.element;
   }
 
-  /** Offers what can be on an axis; at first, a key that varies on X and the first result on Y. */
-  offer({ data, settings, targets }: Pick<Compared, 'data' | 'settings' | 'targets'>): void {
+  /** Offers what can be on an axis; at first, `scattered` or a key that varies on X, and the first result on Y. */
+  offer({
+    data,
+    settings,
+    targets,
+    scattered,
+  }: Pick<Compared, 'data' | 'settings' | 'targets' | 'scattered'>): void {
     const keys = [...new Set([...settings, ...targets, ...data.columns.keys()])].filter((key) => {
       const values = data.columns.get(key)?.values;
+      // Of a sweep that has just begun, they are the same in all trials, or not there yet.
+      if (scattered !== undefined && [scattered, targets[0]].includes(key)) return true;
       return values && new Set(values.map((value) => JSON.stringify(value))).size > 1;
     });
     const options = keys.map((key) => [key, this.#titles.of(key)] as const);
     const varying = settings.filter((key) => keys.includes(key));
-    offerOptions(this.#x, options, firstOf(varying, data));
+    offerOptions(this.#x, options, scattered ?? firstOf(varying, data));
     offerOptions(this.#y, options, targets[0]);
   }
 

@@ -28,6 +28,7 @@ const english = {
   tags: 'Tags',
   parameters: 'Parameters',
   flops: 'FLOPs',
+  front: 'Pareto front',
   stopped: 'stopped',
 };
 const japanese: typeof english = {
@@ -44,6 +45,7 @@ const japanese: typeof english = {
   tags: 'タグ',
   parameters: 'パラメーター数',
   flops: 'FLOPs',
+  front: 'パレートフロント',
   stopped: '打ち切り',
 };
 
