@@ -183,6 +183,29 @@ it('says of what is wrong with a loss and a metric where to look', { timeout: 12
   );
 });
 
+it('says that nothing is learned where the gradient is always 0', { timeout: 120_000 }, async () => {
+  const lossOf = (of: (output: Node, target: Node) => Node) =>
+    defineModel({
+      input: [2],
+      build: (m, x) => m.layer('dense', { units: 2 }, x),
+      loss: {
+        target: { dtype: 'f32', shape: [2] },
+        of: ({ output, target }) => mean(of(output!, target!), [1]),
+      },
+    });
+  const training = { ...job.training, epochs: 2 };
+  const toldOf = async (of: (output: Node, target: Node) => Node) => {
+    const handle = await client.submit({ ...job, training, model: lossOf(of) });
+    await handle.result();
+    return (await handle.events()).filter(({ code }) => code === 'no-gradient').map(({ text }) => text);
+  };
+  const typo = await toldOf((output, target) => mul(abs(sub(output, target)), constant(0)));
+  expect(typo).toHaveLength(2);
+  expect(typo[0]).toMatch(/^nothing was learned in epoch 1: the gradients of all its steps were 0\. Check/);
+  expect(await toldOf((output) => sub(output, output))).toHaveLength(2);
+  expect(await toldOf((output, target) => abs(sub(output, target)))).toEqual([]);
+});
+
 it('is cancelled at once while its weights are drawn, which may take minutes', {
   timeout: 120_000,
 }, async () => {

@@ -76,6 +76,8 @@ export class Run {
   readonly #saved: SavedState;
   readonly #networkWait = new NetworkWait();
   readonly #idleSlots = new IdleSlots();
+  /** Whether any step of the epoch so far had a gradient other than 0; undefined: there was no step. */
+  #hasGradient: boolean | undefined;
   #parameters: ParameterServer | undefined;
   #sync: GradientSync | undefined;
   #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
@@ -334,7 +336,9 @@ export class Run {
     const { answers, totals, isLeftOut, turn, isDistributed } = reduced;
     const learningRate = this.#plan.learningRate(step);
     const committing = performance.now();
-    const { changes, ...times } = sync.update(reduced, this.metrics.isDue);
+    const isShown = this.metrics.isDue;
+    const { changes, ...times } = sync.update(reduced, isShown || this.#hasGradient !== true);
+    if (changes) this.#hasGradient ||= changes.some(({ gradientNorm }) => gradientNorm !== 0);
     const before = this.#position;
     const more = toAdd(answers, totals);
     this.#position = {
@@ -363,7 +367,7 @@ export class Run {
     if (!turn && workers.some((worker) => !sync.isNear(worker)))
       this.#watchNetwork(published - publishedBefore, answers);
     this.#watchSlots(published - publishedBefore);
-    if (changes) this.#show(answers, changes, { step: step + 1, learningRate, ...spent });
+    if (changes && isShown) this.#show(answers, changes, { step: step + 1, learningRate, ...spent });
     this.#options.onStep?.({
       ...spent,
       computeMs: Math.max(...answers.map((answer) => answer.computeMs)),
@@ -402,6 +406,17 @@ export class Run {
     const args = { ...spare, key, shards: job.spec.training.shards };
     record({ code: 'slots-idle', args });
     log.info(eventSentence({ code: 'slots-idle', args }, ''));
+  }
+
+  /** A loss that depends on nothing trained has perfect numbers, or constant ones, and nobody would know why. */
+  #tellWithoutGradient(epoch: number): void {
+    const { record, log } = this.#options;
+    const args = { epoch };
+    if (this.#hasGradient === false) {
+      record({ code: 'no-gradient', args });
+      log.warn(eventSentence({ code: 'no-gradient', args }, ''));
+    }
+    this.#hasGradient = undefined;
   }
 
   /** Adds a step to the metrics. */
@@ -447,6 +462,7 @@ export class Run {
     this.#options.log.info(
       `epoch ${result.epoch}: loss ${trainLoss.toFixed(4)}, ${metric} ${trainMetric.toFixed(4)}; test loss ${testLoss.toFixed(4)}, ${metric} ${testMetric.toFixed(4)}`,
     );
+    this.#tellWithoutGradient(epoch);
     this.#options.onChange();
     const confusion = confusionRecord(job, this.data.preparation, tally, epoch);
     await this.#saved.checkpoint(this.#parameters!, this.#position, { epoch: result, confusion });
