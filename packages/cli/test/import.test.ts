@@ -39,6 +39,12 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'tiny.onnx'), await exportOnnx(model, parameters, { metadata }));
   writeFileSync(join(folder, 'two.onnx'), await exportOnnx(twoInputs, initializeParameters(twoInputs, 1)));
   writeFileSync(join(folder, 'broken.onnx'), readFileSync(join(folder, 'tiny.onnx')).subarray(0, 300));
+  const masks = buildModel({ input: [4], output: [3], layers: [{ type: 'dense', units: 3 }] });
+  const ofMasks = { job: 'masks', objective: { type: 'binary', loss: 'dice' } };
+  const trained = { model: masks, parameters: initializeParameters(masks, 1), about: ofMasks };
+  writeFileSync(join(folder, 'masks.safetensors'), encodeModelFile(trained));
+  const { format: __, ...kept } = modelMetadata(masks, ofMasks);
+  writeFileSync(join(folder, 'masks.onnx'), await exportOnnx(masks, trained.parameters, { metadata: kept }));
   mkdirSync(join(folder, 'out'));
   const rows = Array.from(
     { length: 40 },
@@ -80,6 +86,30 @@ test('guesses the data section, and the job trains on', { timeout: 120_000 }, as
   );
   expect(trained.code, trained.stderr).toBe(0);
   expect(trained.stdout + trained.stderr).toMatch(/4 of 4 parameters loaded/);
+});
+
+test('gives a model whose outputs are no classes an objective', { timeout: 60_000 }, async () => {
+  const objectives: [string, string[], object][] = [
+    ['tiny.onnx', ['--numbers'], { type: 'regression' }],
+    ['masks.onnx', [], { type: 'binary', loss: 'dice' }],
+  ];
+  for (const [source, more, objective] of objectives) {
+    const ended = await kasane(['import', source, '-o', 'out/numbers.yaml', '--force', ...more, '--json'], {
+      cwd: folder,
+    });
+    expect(ended, ended.stderr).toMatchObject({ code: 0, stderr: '' });
+    const job = parseJobFile(readFileSync(join(folder, 'out/numbers.yaml'), 'utf8'), 'numbers.yaml');
+    expect(job.spec).toMatchObject({ objective });
+    const isSaid = /its outputs are taken for numbers \(objective regression\)/.test(ended.stdout);
+    expect(isSaid).toBe(objective === objectives[0]![2]);
+  }
+  const predict = (file: string) => kasane(['predict', file, '0.5,1,-2,0.25', '--json'], { cwd: folder });
+  const [before, after] = await Promise.all([
+    predict('masks.safetensors'),
+    predict('out/numbers.safetensors'),
+  ]);
+  expect(before).toMatchObject({ code: 0, stderr: '' });
+  expect(after.stdout).toBe(before.stdout);
 });
 
 test('takes another number of classes', { timeout: 60_000 }, async () => {

@@ -319,6 +319,15 @@ it('takes a shape without a name as that of the only input', () => {
   expect(imported(open, { shapes: [3] }).model.sampleShape).toEqual([3]);
 });
 
+/** A node whose branches take what they need by themselves. */
+function branchingNode(): Uint8Array {
+  const text = (value: string) => new TextEncoder().encode(value);
+  const branch = new Message().content(1, text('then_branch')).content(6, new Uint8Array()).finish();
+  const [input, output, name, op] = ['yes', 'y', 'choose', 'If'].map(text);
+  const node = new Message().content(1, input!).content(2, output!).content(3, name!).content(4, op!);
+  return new Message().content(1, node.content(5, branch).finish()).finish();
+}
+
 describe('refusals', () => {
   const weight = floats('w', [3, 2]);
   const plain: NodeText[] = [['MatMul', 'x w', 'y']];
@@ -345,6 +354,40 @@ describe('refusals', () => {
       file({ x: ['n', 3] }, plain, [weight], { opset: 12 }),
     ],
     [/first axis of size 8, but the first axis must be the batch/, file({ x: [8, 3] }, plain, [weight])],
+    [
+      /^If \(node "choose"\): this operation is not supported$/,
+      withinGraph(file({ x: ['n', 3] }, [], [floats('yes', [])]), branchingNode()),
+    ],
+    [
+      /node 1 gives "a", which node 0 gives as well: the file is damaged/,
+      file(
+        { x: ['n', 3] },
+        [
+          ['Relu', 'x', 'a'],
+          ['Neg', 'x', 'a'],
+          ['MatMul', 'a w', 'y'],
+        ],
+        [weight],
+      ),
+    ],
+    [
+      /node 0 gives "w", which is an initializer as well/,
+      file({ x: ['n', 3] }, [['Relu', 'x', 'w'], ...plain], [weight]),
+    ],
+    [
+      /it is not an ONNX file, but a Git LFS pointer/,
+      new TextEncoder().encode('version https://git-lfs\noid 1'),
+    ],
+    [/it is not an ONNX file, but a web page/, new TextEncoder().encode('<!DOCTYPE html><p>404')],
+    [
+      /no input y to set the shape of; the inputs are x$/,
+      file({ x: ['n', 't'] }, plain, [weight]),
+      { shapes: { y: [3] } },
+    ],
+    [
+      /Add \(node "Add0"\): computes with the whole number 1099511627777, which float32 does not have/,
+      file({ x: ['n', 3] }, [['Add', 'x far', 'y']], [integers('far', [2 ** 40 + 1], [])], { type: 'int64' }),
+    ],
     [
       /x has the shape \[n, t\]: set the sample shape, without the batch, with the option shapes$/,
       file({ x: ['n', 't'] }, plain, [weight]),
@@ -460,4 +503,16 @@ it('names layers after modules, and ends them where weights are', () => {
   expect(notes.at(-1)).toBe('the 2 outputs are taken as class scores');
   expect(imported(bytes, { isNumbers: true }).model.description).toMatchObject({ output: [2] });
   expect(imported(bytes, { output: 'd' }).model.layers.map(({ name }) => name)).toEqual(['enc-0', 'output']);
+});
+
+it('tells of numbers that no weight can be', () => {
+  const { parameters, notes } = imported(
+    file(
+      { x: ['n', 3] },
+      [['MatMul', 'x w', 'y']],
+      [floats('w', [3, 2], [1, Number.POSITIVE_INFINITY, 2, 3, Number.NEGATIVE_INFINITY, 4])],
+    ),
+  );
+  expect([...parameters]).toEqual([1, 3.4028234663852886e38, 2, 3, -3.4028234663852886e38, 4]);
+  expect(notes.at(-1)).toMatch(/^MatMul1\.w: infinite numbers, .* are the largest of float32 here/);
 });

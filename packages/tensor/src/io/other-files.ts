@@ -11,7 +11,19 @@ const ARCHIVE_MEMBERS: readonly (readonly [member: RegExp, what: string])[] = [
 const ZIP = 'a ZIP file. Unpack it and give the safetensors file in it';
 
 /** By Latin-1: how they begin, or what must hold of the first bytes. */
-const BEGINNINGS: readonly (readonly [start: string | ((head: string) => boolean), what: string])[] = [
+type Beginnings = readonly (readonly [start: string | ((head: string) => boolean), what: string])[];
+
+/** Whatever file was wanted, it is within these, or elsewhere. */
+const UNWANTED: Beginnings = [
+  ['\x1f\x8b', 'compressed with gzip. Unpack it first (gunzip)'],
+  ['BZh', 'compressed with bzip2. Unpack it first (bunzip2)'],
+  ['\xfd7zXZ', 'compressed with xz. Unpack it first (xz -d)'],
+  ['\x28\xb5\x2f\xfd', 'compressed with Zstandard. Unpack it first (zstd -d)'],
+  ['version https://git-lfs', 'a Git LFS pointer, not the file itself. Fetch it with: git lfs pull'],
+  [(head) => /^\s*<(?:!doctype|html)/i.test(head), 'a web page. Download the file itself'],
+];
+
+const BEGINNINGS: Beginnings = [
   [
     // Protocols 2 to 5.
     (head) => head[0] === '\x80' && head[1]! >= '\x02' && head[1]! <= '\x05',
@@ -30,13 +42,8 @@ const BEGINNINGS: readonly (readonly [start: string | ((head: string) => boolean
     'TensorFlow Lite. Save the weights of the model that was converted as safetensors',
   ],
   [(head) => head.startsWith('ustar', 257), 'a tar archive. Unpack it and give the safetensors file in it'],
-  ['\x1f\x8b', 'compressed with gzip. Unpack it first (gunzip)'],
-  ['BZh', 'compressed with bzip2. Unpack it first (bunzip2)'],
-  ['\xfd7zXZ', 'compressed with xz. Unpack it first (xz -d)'],
-  ['\x28\xb5\x2f\xfd', 'compressed with Zstandard. Unpack it first (zstd -d)'],
   ['7z\xbc\xaf', 'a 7z archive. Unpack it and give the safetensors file in it'],
-  ['version https://git-lfs', 'a Git LFS pointer, not the file itself. Fetch it with: git lfs pull'],
-  [(head) => /^\s*<(?:!doctype|html)/i.test(head), 'a web page. Download the file itself'],
+  ...UNWANTED,
   [
     (head) => /^\s*\{/.test(head) && head.includes('"weight_map"'),
     'the index of a model in several safetensors files. Put their tensors into one file',
@@ -54,15 +61,17 @@ const latin1 = (bytes: Uint8Array): string => {
   return text;
 };
 
+const kindAmong = (kinds: Beginnings, head: string): string | undefined =>
+  kinds.find(([start]) => (typeof start === 'string' ? head.startsWith(start) : start(head)))?.[1];
+
+/** What the file is that no model is, in any format, and what to do; undefined where it begins like none of these. */
+export const unwantedKind = (bytes: Uint8Array): string | undefined =>
+  kindAmong(UNWANTED, latin1(bytes.subarray(0, HEAD_BYTES)));
+
 /** What the file is instead of safetensors, and what to do; undefined where it begins like none of these. */
 export function otherKind(bytes: Uint8Array): string | undefined {
   const head = latin1(bytes.subarray(0, HEAD_BYTES));
-  if (!head.startsWith('PK\x03\x04')) {
-    const known = BEGINNINGS.find(([start]) =>
-      typeof start === 'string' ? head.startsWith(start) : start(head),
-    );
-    return known?.[1];
-  }
+  if (!head.startsWith('PK\x03\x04')) return kindAmong(BEGINNINGS, head);
   const names = head + latin1(bytes.subarray(-TAIL_BYTES));
   return ARCHIVE_MEMBERS.find(([member]) => member.test(names))?.[1] ?? ZIP;
 }

@@ -57,12 +57,14 @@ export async function importModel(source: string, options: ImportCommandOptions)
   const about = aboutOf(imported, name, notes);
   const data =
     options.data === undefined ? undefined : await sectionFor(options.data, imported, options, notes);
+  const objective = objectiveOf(model, about, notes);
   const { layers, definitions, ...rest } =
     options.classes === undefined ? model.description : withClasses(model.description, options.classes);
   const job = {
     name,
     model: { ...rest, layers, ...(definitions && { definitions }) },
     init: `./${basename(weights)}`,
+    ...(objective && { objective }),
     ...(data && { data }),
     training: { epochs: 10, batch: 32, learningRate: 0.0001 },
   };
@@ -124,7 +126,7 @@ async function read(source: string, options: ImportCommandOptions): Promise<Impo
       ...(options.result !== undefined && { output: options.result }),
       shapes,
       keepsOrder: options.channelsFirst === true,
-      isNumbers: options.numbers === true,
+      ...(options.numbers === true && { isNumbers: true }),
       external: besideModel(source),
     });
   } catch (cause) {
@@ -197,6 +199,23 @@ function aboutOf({ metadata }: ImportedModel, job: string, notes: string[]): Abo
     }
   }
   return about;
+}
+
+/** Objectives that take a model without a loss of its own whose outputs are no classes. */
+const OBJECTIVES: ReadonlySet<unknown> = new Set(['regression', 'binary', 'next-token', 'masked-token']);
+
+/** A model whose outputs are no classes needs one: that of its training, if the file says so. Undefined: its outputs are classes. */
+function objectiveOf(
+  { description: { classes } }: ImportedModel['model'],
+  { objective }: AboutModel,
+  notes: string[],
+): object | undefined {
+  if (classes !== undefined) return undefined;
+  if (OBJECTIVES.has((objective as { type?: unknown } | undefined)?.type)) return objective as object;
+  notes.push(
+    'its outputs are taken for numbers (objective regression); if they are scores of yes and no, such as masks, write objective: { type: binary }',
+  );
+  return { type: 'regression' };
 }
 
 /** Guessed as `kasane init` does, whose defaults are taken. */

@@ -4,6 +4,7 @@ import { LayerError } from '../../nn/layer.ts';
 import { buildModel, type Model } from '../../nn/model.ts';
 import { ModelError } from '../../nn/model-error.ts';
 import { describeTraces } from '../../nn/traced/describe-traces.ts';
+import { unwantedKind } from '../other-files.ts';
 import { type OnnxContent, readOnnx } from './reading/file.ts';
 import { type ImportChoices, type ImportPlan, planImport } from './reading/plan.ts';
 import { finite, traceFile } from './reading/trace.ts';
@@ -46,7 +47,7 @@ interface Asked {
 }
 
 export interface OnnxImportOptions extends ImportChoices {
-  /** True: an output of one axis is numbers, not scores of classes. */
+  /** True: an output of one axis is numbers, not scores of classes. Default: as it was trained, if Kasane wrote the file; else false. */
   readonly isNumbers?: boolean;
   /** Reads files beside the model, in which it may have its weights. */
   readonly external?: ExternalData;
@@ -73,12 +74,13 @@ export interface ImportedModel {
  */
 export function importOnnx(bytes: Uint8Array, options: OnnxImportOptions = {}): ImportedModel {
   try {
+    requireWanted(bytes);
     const content = readOnnx(bytes);
     checkOpset(content);
     const plan = planImport(content, options);
     const initializers = initializersOf(content, plan, options.external);
     const budget = newBudget();
-    const asClasses = options.isNumbers !== true;
+    const asClasses = !(options.isNumbers ?? trainedForNumbers(content.metadata));
     const counts = plan.isSingle ? COUNTS.single : COUNTS.open;
     const traces = counts.map((samples) =>
       traceFile(content, plan, initializers, samples, budget, asClasses),
@@ -91,12 +93,15 @@ export function importOnnx(bytes: Uint8Array, options: OnnxImportOptions = {}): 
     );
     const parameters = new Float32Array(model.parameterCount);
     const { numbers } = traces.at(-1)!;
+    const bounded: string[] = [];
     for (const { name, offset } of model.parameters) {
       const own = numbers.get(name)!.numbers;
       for (let i = 0; i < own.length; i++) parameters[offset + i] = finite(own[i]!);
+      if (own.some((each) => finite(each) !== each)) bounded.push(name);
     }
     const { metadata, opset, producer } = content;
-    return { model, parameters, metadata, opset, producer, notes: notesOf(plan, model) };
+    const notes = [...notesOf(plan, model), ...boundedNote(bounded)];
+    return { model, parameters, metadata, opset, producer, notes };
   } catch (cause) {
     if (cause instanceof OnnxFileError) throw new OnnxImportError(cause.message, true, { cause });
     if (cause instanceof UnsupportedError)
@@ -105,6 +110,21 @@ export function importOnnx(bytes: Uint8Array, options: OnnxImportOptions = {}): 
       throw new OnnxImportError(cause.message, false, { cause });
     throw cause;
   }
+}
+
+/** Whether a file that Kasane wrote says that its outputs are no classes. */
+function trainedForNumbers(metadata: ReadonlyMap<string, string>): boolean {
+  try {
+    const { type } = JSON.parse(metadata.get('kasane.objective') ?? '{}') as { type?: unknown };
+    return type === 'regression' || type === 'binary' || type === 'own';
+  } catch {
+    return false;
+  }
+}
+
+function requireWanted(bytes: Uint8Array): void {
+  const kind = unwantedKind(bytes);
+  if (kind !== undefined) throw new OnnxFileError(`it is not an ONNX file, but ${kind}`);
 }
 
 function checkOpset({ opset }: OnnxContent): void {
@@ -155,3 +175,11 @@ function notesOf({ inputs, unused, nodes }: ImportPlan, model: Model): string[] 
       : []),
   ];
 }
+
+/** Of parameters with numbers that no weight can be. */
+const boundedNote = (names: readonly string[]): string[] =>
+  names.length === 0
+    ? []
+    : [
+        `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}: infinite numbers, and those too large for float32, are the largest of float32 here (3.4e38)`,
+      ];

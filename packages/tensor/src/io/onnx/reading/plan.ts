@@ -45,7 +45,15 @@ export interface ImportPlan {
 export function planImport(content: OnnxContent, choices: ImportChoices): ImportPlan {
   const makers = new Map<string, number>();
   for (const [index, { outputs }] of content.nodes.entries())
-    for (const name of outputs) if (name !== '') makers.set(name, index);
+    for (const name of outputs) {
+      if (name === '') continue;
+      const before = makers.get(name);
+      if (before !== undefined || content.initializers.has(name))
+        throw new OnnxFileError(
+          `node ${index} gives ${JSON.stringify(name.slice(0, 100))}, which ${before === undefined ? 'is an initializer' : `node ${before} gives`} as well: the file is damaged`,
+        );
+      makers.set(name, index);
+    }
   const output = chosenOutput(content, choices.output, makers);
   const needed = new Set<number>();
   const uses = new Map([[output, 1]]);
@@ -62,8 +70,9 @@ export function planImport(content: OnnxContent, choices: ImportChoices): Import
   const nodes = [...needed].sort((a, b) => a - b).map((index) => ({ node: content.nodes[index]!, index }));
   checkOrder(nodes, content);
   const used = content.inputs.filter(({ name }) => uses.has(name));
-  if (used.length === 0) throw new UnsupportedError(`the output ${output} does not depend on any input`);
+  if (used.length === 0) throw new UnsupportedError(whyWithoutInput(output, nodes));
   const shapes = shapesByName(choices.shapes ?? {}, content.inputs);
+  checkShapes(content, shapes);
   const inputs = used.map((port) => plannedInput(port, nodes, used, shapes, choices.keepsOrder ?? false));
   const isSingle = used.every(({ shape }) => shape?.[0] === 1);
   const unused = content.inputs.filter(({ name }) => !uses.has(name)).map(({ name }) => name);
@@ -116,6 +125,25 @@ function shapesByName(
 }
 
 const isShape = (given: NonNullable<ImportChoices['shapes']>): given is Shape => Array.isArray(given);
+
+/** What branches take is read in their own graphs, where nobody looks. */
+function whyWithoutInput(output: string, nodes: ImportPlan['nodes']): string {
+  const branching = nodes.find(({ node }) => [...node.attributes.values()].includes('graph'));
+  if (!branching) return `the output ${output} does not depend on any input`;
+  const { name, op } = branching.node;
+  const place = name === '' ? branching.index : JSON.stringify(name.slice(0, 200));
+  return `${op.slice(0, 64)} (node ${place}): this operation is not supported`;
+}
+
+/** Shapes are given to inputs that there are. */
+function checkShapes({ inputs }: OnnxContent, shapes: Readonly<Record<string, Shape>>): void {
+  const names = inputs.map(({ name }) => name);
+  const unknown = Object.keys(shapes).find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new UnsupportedError(
+      `there is no input ${unknown.slice(0, 100)} to set the shape of; the inputs are ${names.slice(0, 20).join(', ')}`,
+    );
+}
 
 /** Nodes come after those that they need. */
 function checkOrder(nodes: ImportPlan['nodes'], { inputs, initializers }: OnnxContent): void {

@@ -56,6 +56,11 @@ class Trace implements Home {
 
   lift(value: Known, role: string, trained: boolean): Node {
     const isSame = isUniform(value);
+    const rounded = value.type === 'int' && value.numbers.find((each) => Math.fround(each) !== each);
+    if (rounded)
+      throw new UnsupportedError(
+        `computes with the whole number ${rounded}, which float32 does not have; it would be ${Math.fround(rounded)}`,
+      );
     // What is neither trained nor more than one number is no parameter.
     if (isSame && (!trained || value.shape.length === 0)) return constant(value.numbers[0]!, value.shape);
     const counted = trained ? -1 : axisCounted(value);
