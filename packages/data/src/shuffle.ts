@@ -1,6 +1,6 @@
 /** Permutations as functions of a seed: the order of an epoch's samples, and which samples are kept for testing. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { keyOfSeed, philox4x32, type Words } from '@kasane/tensor/random';
+import { keyOfSeed, philox4x32Into } from '@kasane/tensor/random';
 
 /** Word 3 of the Philox counter; `tensor/random.ts` says who uses which. */
 const SHUFFLE_STREAM = 0x8000_0002;
@@ -88,7 +88,7 @@ class Shuffling {
   readonly #key: ReturnType<typeof keyOfSeed>;
   readonly #group: number;
   readonly #stream: number;
-  #words: Words = [0, 0, 0, 0];
+  readonly #words = new Uint32Array(4);
   #drawn = 0;
   /** The place that is filled next, from the last to the second. */
   #last: number;
@@ -116,24 +116,24 @@ class Shuffling {
   }
 
   #word(): number {
-    if (this.#drawn % 4 === 0)
-      this.#words = philox4x32([Math.floor(this.#drawn / 4), 0, this.#group, this.#stream], this.#key);
-    return this.#words[this.#drawn++ % 4]!;
+    const place = this.#drawn % 4;
+    if (place === 0) {
+      const [low, high] = this.#key;
+      philox4x32Into(this.#words, this.#drawn / 4, 0, this.#group, this.#stream, low, high);
+    }
+    this.#drawn++;
+    return this.#words[place]!;
   }
 
   #below(bound: number): number {
-    // The upper 32 bits of word * bound, by halves; lower bits below the threshold would favour some results.
-    const threshold = (2 ** 32 - bound) % bound;
     for (;;) {
-      const product = multiply(this.#word(), bound);
-      if (product.low >= threshold) return product.high;
+      const word = this.#word();
+      const low = Math.imul(word, bound) >>> 0;
+      // Lower bits below a threshold, itself below the bound, would favour some results. Remainders take long.
+      if (low < bound && low < (2 ** 32 - bound) % bound) continue;
+      // The upper 32 bits of the product, by halves.
+      const middle = word * (bound >>> 16) + Math.floor((word * (bound & 0xffff)) / 2 ** 16);
+      return Math.floor(middle / 2 ** 16);
     }
   }
-}
-
-/** Both halves of the 64-bit product of two uint32. */
-function multiply(a: number, b: number): { high: number; low: number } {
-  const low = a * (b & 0xffff);
-  const middle = a * (b >>> 16) + Math.floor(low / 2 ** 16);
-  return { high: Math.floor(middle / 2 ** 16), low: (middle % 2 ** 16) * 2 ** 16 + (low % 2 ** 16) };
 }

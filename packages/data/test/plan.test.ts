@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { inputReader, normalizationTable, normalizeInto } from '../src/normalize.ts';
@@ -60,6 +61,16 @@ describe('shuffling', () => {
     expect(of(1, 0)).toEqual(of(1, 0));
     expect(of(1, 0)).not.toEqual(of(1, 1));
     expect(of(1, 0)).not.toEqual(of(2 ** 32 + 1, 0));
+  });
+
+  it('stays the same, whoever draws it', () => {
+    const digest = (samples: number, seed: number, epoch: number) => {
+      const order = epochPermutation(samples, seed, epoch);
+      return crc32(new Uint8Array(order.buffer));
+    };
+    expect([...epochPermutation(8, 1, 0)]).toEqual([4, 6, 0, 5, 2, 1, 7, 3]);
+    expect(digest(60_000, 1, 9)).toBe(592_476_480);
+    expect(digest(200_000, 2 ** 40 + 3, 7)).toBe(2_684_753_209);
   });
 
   it('has no favourite: each value lands everywhere about equally often', () => {
