@@ -10,7 +10,20 @@ export function normalizationTable(mean: number, std: number): Float32Array {
 export function normalizeInto(pixels: Uint8Array, table: Float32Array, out: Float32Array): void {
   // Asked each time, the length of what may be a Buffer too takes longer than all the rest.
   const { length } = pixels;
-  for (let i = 0; i < length; i++) out[i] = table[pixels[i]!]!;
+  let i = 0;
+  for (; i < length && (pixels.byteOffset + i) % 4 !== 0; i++) out[i] = table[pixels[i]!]!;
+  if (i === length) return;
+  // Four pixels at once take half of the time.
+  const words = new Uint32Array(pixels.buffer, pixels.byteOffset + i, (length - i) >>> 2);
+  const count = words.length;
+  for (let word = 0; word < count; word++, i += 4) {
+    const four = words[word]!;
+    out[i] = table[four & 0xff]!;
+    out[i + 1] = table[(four >>> 8) & 0xff]!;
+    out[i + 2] = table[(four >>> 16) & 0xff]!;
+    out[i + 3] = table[four >>> 24]!;
+  }
+  for (; i < length; i++) out[i] = table[pixels[i]!]!;
 }
 
 /** A shape without the axes that say nothing. */
@@ -66,7 +79,7 @@ export function inputReader(field: Field, mean: readonly number[], std: readonly
 
 /** Targets of any number of samples: class numbers and tokens as int32, the rest as float32. A copy. */
 export function readTargets(field: Field, bytes: Uint8Array): Int32Array | Float32Array {
-  if (field.dtype === 'u8') return Int32Array.from(bytes);
+  if (field.dtype === 'u8') return new Int32Array(bytes);
   return field.dtype === 'i32' ? elements(bytes, Int32Array) : elements(bytes, Float32Array);
 }
 

@@ -90,6 +90,17 @@ it('normalises as (v / 255 - mean) / std', () => {
   expect([...out]).toEqual([-2, 2, Math.fround(-1.2)]);
 });
 
+it('normalises pixels that begin and end anywhere in memory', () => {
+  const bytes = Uint8Array.from({ length: 40 }, (_, index) => 37 * index);
+  const table = normalizationTable(0.25, 0.5);
+  for (let start = 0; start < 5; start++)
+    for (let end = start; end < 24; end++) {
+      const out = new Float32Array(end - start + 1).fill(7);
+      normalizeInto(bytes.subarray(start, end), table, out);
+      expect([...out]).toEqual([...bytes.subarray(start, end)].map((byte) => table[byte]).concat(7));
+    }
+});
+
 it('normalises each channel by its own mean, or all by one, and refuses another number of means', () => {
   const field = { dtype: 'u8', shape: [1, 2, 3] } as const;
   const out = new Float32Array(6);

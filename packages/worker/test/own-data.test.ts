@@ -53,9 +53,16 @@ it('reads MNIST as it comes with Kasane, where the coordinator does', { timeout:
     samples: 10,
     parts: 0,
   } as const;
-  const { ids, inputs, targets } = await found.own.read(task);
+  const { ids, inputs, targets, release } = await found.own.read(task);
   expect(ids).toEqual(epochPermutation(60_000, 7, 2).subarray(59_990));
   expect({ inputs, targets }).toEqual(await readSamples(train, ids));
+  // Inputs stay until they have been read; then others take their place.
+  const later = await found.own.read({ ...task, first: 0 });
+  expect(inputs).toEqual((await readSamples(train, ids)).inputs);
+  release!();
+  const last = await found.own.read({ ...task, first: 20 });
+  expect(last.inputs).toBe(inputs);
+  for (const read of [later, last]) expect(read.inputs).toEqual((await readSamples(train, read.ids)).inputs);
   expect((await found.own.read({ ...task, kind: 'evaluate', first: 30, samples: 2 })).ids).toEqual(
     Uint32Array.of(30, 31),
   );

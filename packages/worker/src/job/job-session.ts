@@ -23,8 +23,9 @@ import { TaskSpans } from '../observe/task-spans.ts';
 import type { TaskPart, Trace } from '../observe/trace.ts';
 import type { PeerLinks } from '../peers/peer-links.ts';
 import { OwnData } from '../samples/own-data.ts';
+import { SampleBuffers } from '../samples/sample-buffers.ts';
 import { type SampleReader, sampleReader } from '../samples/sample-reader.ts';
-import { BatchError, fetchSamples, type RunKeys, SampleBuffers, type Samples } from '../samples/samples.ts';
+import { BatchError, fetchSamples, type RunKeys, type Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from '../slots/compute-slots.ts';
 import { Abandoned } from '../slots/slot.ts';
 import { computeGradient, computeRound, computeTest, rounded } from './compute-task.ts';
@@ -68,7 +69,7 @@ export class JobSession {
   readonly #reader: SampleReader;
   readonly #keys: RunKeys;
   readonly #own: OwnData;
-  readonly #buffers = new SampleBuffers();
+  readonly #buffers = new SampleBuffers(Float32Array);
   readonly #sessions: SlotSessions;
   /** Slots that compute gradients now. */
   readonly #training = new Map<ComputeSlot, ComputeSession>();

@@ -3,7 +3,7 @@
  * the MNIST family in a folder that it names, or MNIST as it comes with Kasane.
  */
 
-import { DataError, type Dataset, readSamples } from '@kasane/data/dataset';
+import { DataError, type Dataset } from '@kasane/data/dataset';
 import { type Access, checkPath } from '@kasane/data/internal/files/access';
 import { openIdxApart } from '@kasane/data/internal/idx/open-idx';
 import { mnistDirectory } from '@kasane/data/mnist';
@@ -11,7 +11,8 @@ import { SampleOrder } from '@kasane/data/shuffle';
 import { messageOf } from '@kasane/protocol/errors';
 import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
-import { sameField } from '@kasane/tensor/internal/field';
+import { fieldBytes, sameField } from '@kasane/tensor/internal/field';
+import { SampleBuffers } from './sample-buffers.ts';
 
 /**
  * Nobody reaches the data before he has said so, so samples of a job's first tasks are staged, and the first need not wait until it
@@ -32,6 +33,8 @@ export interface OwnSamples {
   readonly ids: Uint32Array;
   readonly inputs: Uint8Array;
   readonly targets: Uint8Array;
+  /** Call when the inputs have been read: others will take their place. Default: they stay. */
+  readonly release?: () => void;
 }
 
 export class OwnData {
@@ -41,6 +44,7 @@ export class OwnData {
   readonly #report: ReportReach;
   readonly #access: Access;
   readonly #later: NodeJS.Timeout;
+  readonly #buffers = new SampleBuffers(Uint8Array);
 
   /** @param access what this worker reads, whatever the coordinator names */
   constructor(format: SampleFormat, seed: number, report: ReportReach, access: Access) {
@@ -73,8 +77,12 @@ export class OwnData {
     const opened = await this.open();
     if (!opened) throw new Error('no samples are staged, and this worker cannot reach the data');
     const ids = opened.order.indices(kind, epoch, first, samples);
+    const part = kind === 'train' ? opened.train : opened.test;
+    const inputs = this.#buffers.take(samples * fieldBytes(part.input));
+    const targets = new Uint8Array(samples * fieldBytes(part.target));
     try {
-      return { ids, ...(await readSamples(kind === 'train' ? opened.train : opened.test, ids)) };
+      await part.gather(ids, inputs, targets);
+      return { ids, inputs, targets, release: () => this.#buffers.give(inputs) };
     } catch (error) {
       this.#report(false, messageOf(error));
       throw error;

@@ -31,22 +31,6 @@ export class BatchError extends Error {
   }
 }
 
-/** Buffers for normalised samples, used again: fresh ones would be zeroed and paged in for each task. */
-export class SampleBuffers {
-  readonly #idle = new Map<number, Float32Array[]>();
-
-  /** A buffer of exactly `length` floats, with whatever it held before. */
-  take(length: number): Float32Array {
-    return this.#idle.get(length)?.pop() ?? new Float32Array(length);
-  }
-
-  give(buffer: Float32Array): void {
-    const idle = this.#idle.get(buffer.length);
-    if (idle) idle.push(buffer);
-    else this.#idle.set(buffer.length, [buffer]);
-  }
-}
-
 /** Whose samples. */
 export interface RunKeys {
   readonly job: string;
@@ -171,5 +155,9 @@ async function readOwn(
   const samples = await own.read(task).catch((error: unknown) => {
     throw new BatchError(TaskFailure_Reason.REASON_BATCH_MISSING, messageOf(error));
   });
-  return samplesOf(task, samples, reader, x);
+  try {
+    return samplesOf(task, samples, reader, x);
+  } finally {
+    samples.release?.();
+  }
 }
