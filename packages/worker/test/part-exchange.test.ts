@@ -90,3 +90,10 @@ it('keeps no more than a version of what comes too early', () => {
   begin(2, true);
   expect(taken).toHaveLength(3);
 });
+
+it('keeps no more pieces than a version has of what comes too early, whatever their size', () => {
+  const { begin, chunk, taken } = exchange();
+  for (let times = 0; times < 5_000; times++) chunk(2, 'a', 0);
+  begin(2, true);
+  expect(taken).toHaveLength(2048);
+});

@@ -40,6 +40,42 @@ it('answers few probes of one link, and closes it to whoever asks for more', asy
   links.close();
 });
 
+it('closes a link over which answers come that were not asked for, and tells the coordinator once', async () => {
+  const said: NonNullable<WorkerMessage['message']>[] = [];
+  const key = randomBytes(32);
+  const answerOf = (payload: Uint8Array) => encodeFrame({ kind: 'probe', answer: true }, payload);
+  const server = await listenForPeers({
+    ...{ host: '127.0.0.1', tls: false, keys: () => [key] },
+    onPeer: (socket) => {
+      let probes = 0;
+      const link = new Link(socket, {
+        onFrame: ({ header, payload }) => {
+          if (header.kind !== 'probe') return;
+          link.send(answerOf(payload));
+          if (++probes === 6)
+            for (let count = 0; count < 500; count++) link.send(answerOf(new Uint8Array(0)));
+        },
+        onClose: () => {},
+      });
+    },
+  });
+  const { port } = server.address() as AddressInfo;
+  const links = new PeerLinks({
+    ...{ tls: false, log: pino({ level: 'silent' }) },
+    say: (message) => said.push(message),
+    onFrame: () => {},
+  });
+  links.connect([{ worker: 'b', address: `127.0.0.1:${port}`, key, dials: true }]);
+  await vi.waitFor(() =>
+    expect(said.map(({ value }) => value)).toMatchObject([
+      { worker: 'b', able: true },
+      { worker: 'b', able: false, why: expect.stringContaining('not sent') },
+    ]),
+  );
+  links.close();
+  server.close();
+});
+
 it('probes a slow link with little, and has little under way over it', async () => {
   const said: NonNullable<WorkerMessage['message']>[] = [];
   const key = randomBytes(32);

@@ -10,7 +10,7 @@ const MOST_FLOATS = 1 << 16;
 export const SLOW_RATE = 2e7;
 /** Over slow links: what is under way at once is little, and a frame has a whole chunk. */
 const MOST_SLOW_FLOATS = 1 << 14;
-const LEAST_FLOATS = 1 << 10;
+export const LEAST_FLOATS = 1 << 10;
 /** Chunks of each owner, as long as they are not too small: of few, one more would be much. */
 const CHUNKS_EACH = 16;
 

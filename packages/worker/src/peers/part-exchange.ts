@@ -8,7 +8,7 @@ import {
   type PartParametersHeader,
   type PartStateHeader,
 } from '@kasane/protocol/internal/wire/frame';
-import { PartLayout, partGradients } from '@kasane/protocol/internal/wire/parts';
+import { LEAST_FLOATS, PartLayout, partGradients } from '@kasane/protocol/internal/wire/parts';
 import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
 import type { Rounding } from '@kasane/tensor/internal/optim/rounding';
@@ -17,6 +17,9 @@ import type { CoordinatorStream } from '../connection/stream.ts';
 import { PartServer } from './part-server.ts';
 import type { PeerLinks } from './peer-links.ts';
 import { SpareFrames } from './spare-frames.ts';
+
+/** Chunks that are kept of a layout to come, of small models: more than any layout of these has. */
+const EARLY_CHUNKS = 1 << 11;
 
 export interface PartExchangeOptions {
   readonly job: string;
@@ -121,9 +124,11 @@ export class PartExchange {
     const { layout: number, version, offset } = header;
     const layout = this.#layout;
     if (number > (layout?.number ?? 0)) {
-      // A version at most, of a layout to come.
+      // A version at most, of a layout to come, in no more pieces than it has.
+      const floats = floatsOf(this.#options.exchanged);
       this.#earlyBytes += payload.length;
-      if (this.#earlyBytes <= 4 * floatsOf(this.#options.exchanged))
+      const most = Math.max(EARLY_CHUNKS, floats / LEAST_FLOATS);
+      if (this.#earlyBytes <= 4 * floats && this.#early.length < most)
         this.#early.push({ header, payload: Uint8Array.from(payload), from });
       return;
     }

@@ -133,7 +133,7 @@ export class PeerLinks {
       return;
     }
     let [isReached, began, best, probes] = [false, performance.now(), 0, 0];
-    let bytes = SMALL_PROBE;
+    let [bytes, isAsked] = [SMALL_PROBE, false];
     const broke = (why: string) => {
       if (isReached || dials === DIALS) return this.#broke(worker, why);
       clearTimeout(probe);
@@ -142,10 +142,12 @@ export class PeerLinks {
       link.close();
     };
     const ask = () => {
-      began = performance.now();
+      [began, isAsked] = [performance.now(), true];
       link.send(encodeFrame({ kind: 'probe', answer: false }, new Uint8Array(bytes)));
     };
     const { link, frames } = this.#open(peer, socket, broke, () => {
+      if (!isAsked) unasked();
+      isAsked = false;
       const now = performance.now();
       best = Math.max(best, (2 * bytes) / Math.max((now - began) / 1000, 1e-6));
       probes++;
@@ -180,7 +182,7 @@ export class PeerLinks {
     peer: Peer,
     socket: Socket,
     onBroken: (why: string) => void,
-    onAnswer: () => void = () => {},
+    onAnswer: () => void = unasked,
   ): { readonly link: Link; readonly frames: PacedFrames } {
     let answered = 0;
     const frames = new PacedFrames((frame) => link.send(frame));
@@ -225,6 +227,11 @@ export class PeerLinks {
     one?.frames?.close();
     for (const go of one?.forRoom ?? []) go();
   }
+}
+
+/** Each answer is told the coordinator: who sends more than it was asked for would have this worker flood it. */
+function unasked(): never {
+  throw new KasaneError('PROTOCOL', 'an answer to a probe that was not sent');
 }
 
 const isSame = (a: Peer | undefined, b: Peer) =>
