@@ -135,3 +135,40 @@ it('has nobody dial a host that a worker only names, unless both are behind one 
   expect(behind[0]!.peers().map(({ worker, dials }) => [worker, dials])).toContainEqual(['y', true]);
   expect(workers[0]!.peers().map(({ worker }) => worker)).not.toContain('x');
 });
+
+it.each([
+  '169.254.169.254:80',
+  '127.0.0.2:6379',
+  '198.51.100.9:443',
+  '[fe80::1]:80',
+  '[::1]:80',
+  '[::ffff:169.254.169.254]:80',
+  'metadata.internal:80',
+  'localhost:22',
+])('has nobody dial %s, which is not of the network behind a NAT', (address) => {
+  const mesh = new PeerMesh();
+  const [x, y] = ['x', 'y'].map((id) => workerOf(id, '203.0.113.7'));
+  mesh.want([x!.worker, y!.worker]);
+  mesh.opened(x!.worker, '192.168.0.1:4000', '');
+  mesh.opened(y!.worker, address, '');
+  expect(x!.peers()).toEqual([]);
+});
+
+it('has nobody dial where a worker that is linked says later that it listens', () => {
+  const { mesh, workers } = opened();
+  const [a, , c] = workers;
+  reach(mesh, [['a', 'c']]);
+  mesh.opened(c!.worker, '169.254.169.254:80', '');
+  mesh.reached('a', 'b', false, 0, 'broken');
+  mesh.want([a!.worker], performance.now() + 60_000);
+  expect(a!.peers().map(({ address }) => address)).toEqual(['10.0.0.2:4000']);
+  expect(mesh.closest(['a', 'c'])).toHaveLength(1);
+});
+
+it('hears where a worker listens once: who says so again and again makes nobody dial', () => {
+  const { mesh, workers } = opened();
+  const [a, , c] = workers;
+  const before = a!.told.length;
+  for (let times = 0; times < 10; times++) mesh.opened(c!.worker, '10.0.0.3:4000', '');
+  expect(a!.told).toHaveLength(before);
+});

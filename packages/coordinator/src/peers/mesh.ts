@@ -3,7 +3,7 @@
  * who dials how fast the link is. It belongs to the coordinator, not to a job: links outlive jobs.
  */
 import { randomBytes } from 'node:crypto';
-import { plainIp, whyNoAddress } from '@kasane/protocol/internal/ports/address';
+import { isOfPrivateNetwork, plainIp, whyNoAddress } from '@kasane/protocol/internal/ports/address';
 import { splitAddress } from '@kasane/protocol/internal/security/tls';
 import { LINK_KEY_BYTES } from '@kasane/protocol/internal/wire/link';
 import { medianOf } from '../steps/median.ts';
@@ -68,14 +68,21 @@ export class PeerMesh {
     if (member?.worker !== worker) return;
     // Others dial it.
     const isAddress = address === '' || whyNoAddress(address) === undefined;
+    // Once is enough: each new link is dialled by others.
+    if (address !== '' && address === member.address) return;
+    // Links were allowed to where it listened before.
+    const before = this.#unlink(worker.id);
     member.address = isAddress ? address : '';
     member.why = isAddress ? why : 'its address is not HOST:PORT';
-    if (member.address === '') return;
+    if (member.address === '') {
+      this.#tell(before);
+      return;
+    }
     const others = [...this.#members].filter(
       ([id, other]) => id !== worker.id && other.address && mayLink(member, other),
     );
     for (const [id] of others) this.#link(worker.id, id, performance.now());
-    this.#tell([worker.id, ...others.map(([id]) => id)]);
+    this.#tell([worker.id, ...before, ...others.map(([id]) => id)]);
   }
 
   /** A worker says that it reaches another, or does not. */
@@ -88,8 +95,7 @@ export class PeerMesh {
 
   /** A worker has gone. */
   left(worker: string): void {
-    if (!this.#members.delete(worker)) return;
-    for (const [key, { a, b }] of this.#links) if (a === worker || b === worker) this.#links.delete(key);
+    if (this.#members.delete(worker)) this.#unlink(worker);
   }
 
   /** Whether it is still being found out who of these reach one another. */
@@ -139,6 +145,13 @@ export class PeerMesh {
     return () => this.#listeners.delete(hear);
   }
 
+  /** Forgets the links of a worker. Returns who was at their other ends. */
+  #unlink(worker: string): string[] {
+    const own = [...this.#links].filter(([, { a, b }]) => a === worker || b === worker);
+    for (const [key] of own) this.#links.delete(key);
+    return own.map(([, { a, b }]) => (a === worker ? b : a));
+  }
+
   #link(one: string, other: string, now: number): void {
     const [a, b] = one < other ? [one, other] : [other, one];
     const fresh = { able: undefined, bytesPerSecond: 0, why: '', changedAt: now };
@@ -162,11 +175,16 @@ export class PeerMesh {
 const isOwn = ({ address = '', worker }: Member): boolean =>
   plainIp(splitAddress(address).host) === worker.address;
 
-/** Others dial what a worker names only where it is itself, or is behind the same NAT: who else is at that address was never asked. */
+/**
+ * Others dial what a worker names only where it is itself, or at an address of the network behind the NAT that both are behind: who else is
+ * at an address was never asked.
+ */
 function mayLink(one: Member, other: Member): boolean {
   const isOne = one.worker.id < other.worker.id;
   const dialled = isOne ? other : one;
-  return isOwn(dialled) || one.worker.address === other.worker.address;
+  if (isOwn(dialled)) return true;
+  const { host } = splitAddress(dialled.address ?? '');
+  return one.worker.address === other.worker.address && isOfPrivateNetwork(plainIp(host));
 }
 
 const keyOf = (a: string, b: string) => (a < b ? `${a}\n${b}` : `${b}\n${a}`);
