@@ -14,6 +14,7 @@ import { FakeMlflow, type FakeRun } from './support/mlflow.ts';
 
 const cleanUp = new CleanUp();
 const mlflow = new FakeMlflow();
+const logged: string[] = [];
 let cluster: TestCluster;
 let client: KasaneClient;
 let file: JobFile;
@@ -23,6 +24,7 @@ beforeAll(async () => {
   cluster = new TestCluster(cleanUp, {
     mlflow: { url: `${url}/`, experiment: 'digits', token: 'secret', intervalMs: 50 },
     limits: { metricIntervalMs: 0 },
+    log: pino({ level: 'warn' }, { write: (line) => void logged.push(line) }),
   });
   await cluster.start();
   await cluster.worker();
@@ -126,6 +128,23 @@ it('a server that is away, or broken, costs nothing but time', async () => {
   const told = async () =>
     (await job.events()).map(({ code }) => code).filter((code) => code.startsWith('mlflow'));
   // One event for the whole outage, and one for its end.
+  await expect.poll(told).toEqual(['mlflow-away', 'mlflow-back']);
+});
+
+it('a server that fails at one job is there for the others', async () => {
+  logged.length = 0;
+  const one = await client.submit(file);
+  mlflow.failing = one.id;
+  await expect.poll(() => mlflow.failures, { timeout: 30_000 }).toBeGreaterThan(1);
+  const other = await client.submit(file);
+  await run(other.id, isFinished);
+  expect(logged.filter((line) => line.includes('cannot send to MLflow'))).toEqual([]);
+  expect((await other.events()).filter(({ code }) => code.startsWith('mlflow'))).toEqual([]);
+  mlflow.failing = '';
+  const found = await run(one.id, isFinished);
+  expect(steps(found, 'train/loss')).toEqual(upTo(90));
+  const told = async () =>
+    (await one.events()).map(({ code }) => code).filter((code) => code.startsWith('mlflow'));
   await expect.poll(told).toEqual(['mlflow-away', 'mlflow-back']);
 });
 

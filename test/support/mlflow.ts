@@ -39,6 +39,9 @@ export class FakeMlflow {
   readonly authorizations = new Set<string | undefined>();
   /** Answers all requests with this instead. */
   broken: { readonly status: number; readonly text: string; readonly location?: string } | undefined;
+  /** Fails at what concerns this job's run. */
+  failing = '';
+  failures = 0;
   requests = 0;
   readonly #server: Server;
 
@@ -72,6 +75,12 @@ export class FakeMlflow {
     if (this.broken) {
       const { status, text: body, location } = this.broken;
       response.writeHead(status, location === undefined ? {} : { location }).end(body);
+      return;
+    }
+    const { run_id: run = '' } = text === '' ? {} : (JSON.parse(text) as { run_id?: string });
+    if (this.failing !== '' && this.runs.get(run)?.tags.get('kasane.job') === this.failing) {
+      this.failures++;
+      response.writeHead(500).end(JSON.stringify({ error_code: 'INTERNAL_ERROR', message: 'no row' }));
       return;
     }
     try {

@@ -36,11 +36,14 @@ export class MlflowError extends Error {
   readonly code: string;
   /** The same request may be accepted later. */
   readonly isPassing: boolean;
+  /** It failed at this request (an error of the server's): others may be accepted. */
+  readonly isOfRequest: boolean;
 
-  constructor(message: string, isPassing: boolean, code = '') {
+  constructor(message: string, isPassing: boolean, code = '', isOfRequest = false) {
     super(message);
     this.isPassing = isPassing;
     this.code = code;
+    this.isOfRequest = isOfRequest;
   }
 }
 
@@ -208,7 +211,7 @@ export class MlflowApi {
       status === 401 || status === 403
         ? '; check MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD'
         : '';
-    throw new MlflowError(`status ${status}${said}${hint}`, isPassing, code);
+    throw new MlflowError(`status ${status}${said}${hint}`, isPassing, code, status >= 500);
   }
 
   /** What the server says, as it may be recorded: some repeat what they were sent. */

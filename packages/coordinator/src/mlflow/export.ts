@@ -27,6 +27,10 @@ import { JOB_TAG, MODELS_TAG, metricsOfEpoch, metricsOfStep, paramsOf, statusOf,
 const INTERVAL_MS = 5_000;
 /** The first and the longest wait after failures; each wait is twice as long as the one before. */
 const [FIRST_WAIT_MS, LAST_WAIT_MS] = [1_000, 300_000];
+/** After so many jobs in a row at which the server fails, it is the server. */
+const MOST_FAILED = 3;
+
+const waitAfter = (failures: number): number => Math.min(LAST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1));
 
 export interface MlflowExportOptions {
   readonly mlflow: MlflowOptions;
@@ -45,6 +49,8 @@ export class MlflowExport {
   readonly #changed = new Set<string>();
   /** Jobs whose record says that MLflow accepts nothing now. */
   readonly #told = new Set<string>();
+  /** Jobs at which the server fails where it may accept others: how often in a row, and until when they wait, by `performance.now()`. */
+  readonly #held = new Map<string, { readonly failures: number; readonly until: number }>();
   #experiment: string | undefined;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -80,8 +86,11 @@ export class MlflowExport {
 
   #heard({ job, code }: Event): void {
     if (code.startsWith('mlflow-')) return;
-    if (code === 'deleted') this.#changed.delete(job);
-    else this.#changed.add(job);
+    if (code !== 'deleted') {
+      this.#changed.add(job);
+      return;
+    }
+    for (const jobs of [this.#changed, this.#held, this.#told]) jobs.delete(job);
   }
 
   #schedule(ms: number): void {
@@ -91,8 +100,7 @@ export class MlflowExport {
       const sending = this.#sendAll().catch((error: unknown) => log.warn(`MLflow: ${messageOf(error)}`));
       this.#sending = sending.finally(() => {
         const { intervalMs = INTERVAL_MS } = mlflow;
-        const wait = Math.min(LAST_WAIT_MS, FIRST_WAIT_MS * 2 ** (this.#failures - 1));
-        this.#schedule(this.#failures > 0 ? wait : intervalMs);
+        this.#schedule(this.#failures > 0 ? waitAfter(this.#failures) : intervalMs);
       });
     }, ms);
     this.#timer.unref();
@@ -109,22 +117,45 @@ export class MlflowExport {
       this.#away(messageOf(error), this.#changed);
       return;
     }
+    let [accepted, failed] = [0, 0];
     for (const job of [...this.#changed]) {
+      if (performance.now() < (this.#held.get(job)?.until ?? 0)) continue;
       this.#changed.delete(job);
       try {
         await this.#send(job, this.#experiment);
+        this.#accepted(job);
+        accepted++;
+        failed = 0;
       } catch (error) {
         if (this.#isClosed) return;
         if (error instanceof MlflowError && !error.isPassing) {
           await this.#refused(job, error.message);
           continue;
         }
+        // Behind the others: their turn comes first next time.
         this.#changed.add(job);
+        if (error instanceof MlflowError && error.isOfRequest) {
+          this.#hold(job);
+          this.#tell(messageOf(error), [job]);
+          if (++failed < MOST_FAILED) continue;
+        }
         this.#away(messageOf(error), [job]);
         return;
       }
     }
-    this.#back();
+    if (accepted > 0 || this.#held.size === 0) this.#back();
+  }
+
+  /** This job waits, each time longer; others do not. */
+  #hold(job: string): void {
+    const failures = (this.#held.get(job)?.failures ?? 0) + 1;
+    this.#held.set(job, { failures, until: performance.now() + waitAfter(failures) });
+  }
+
+  #accepted(job: string): void {
+    this.#held.delete(job);
+    if (this.#told.delete(job) && this.#options.store.get(job))
+      this.#options.events.add(job, { code: 'mlflow-back', args: {} });
   }
 
   /** Sends what is new about a job. */
@@ -217,14 +248,21 @@ export class MlflowExport {
       .catch(() => {}); // it is tried, and refused, again
   }
 
-  /** Says so once per outage: in the log, and in the records of jobs that have something to send. */
-  #away(why: string, jobs: Iterable<string>): void {
-    const { events, log, mlflow } = this.#options;
+  /** Says once in the record of each job that MLflow takes nothing of it now. */
+  #tell(why: string, jobs: Iterable<string>): void {
+    const { events, log } = this.#options;
     for (const job of jobs) {
       if (this.#told.has(job)) continue;
       this.#told.add(job);
       events.add(job, { code: 'mlflow-away', args: { why } });
+      log.debug({ job }, `cannot send job ${job} to MLflow: ${why}`);
     }
+  }
+
+  /** Says so once per outage: in the log, and in the records of jobs that have something to send. */
+  #away(why: string, jobs: Iterable<string>): void {
+    const { log, mlflow } = this.#options;
+    this.#tell(why, jobs);
     if (this.#failures++ === 0)
       log.warn(`cannot send to MLflow at ${mlflow.url}: ${why}; retrying until it accepts data`);
   }
@@ -234,7 +272,10 @@ export class MlflowExport {
     const { events, log, mlflow, store } = this.#options;
     this.#failures = 0;
     log.info(`sending to MLflow at ${mlflow.url} again`);
-    for (const job of this.#told) if (store.get(job)) events.add(job, { code: 'mlflow-back', args: {} });
-    this.#told.clear();
+    for (const job of [...this.#told]) {
+      if (this.#held.has(job)) continue;
+      this.#told.delete(job);
+      if (store.get(job)) events.add(job, { code: 'mlflow-back', args: {} });
+    }
   }
 }
