@@ -326,3 +326,32 @@ it('commands register, show, and use a model by its name', async () => {
   );
   await expect(kasane('predict', 'cli:1', 'x')).rejects.toThrow('has no version or alias');
 });
+
+it('a retry says that a name, or a file, has other weights than when the job was submitted', async () => {
+  const from = await trained({ training: { ...file.training, seed: 6 } });
+  const then = (await from.get()).digest;
+  const weights = join(temporaryDirectory(cleanUp), 'start.safetensors');
+  writeFileSync(weights, (await from.result()).bytes);
+  await from.register('again:1');
+  const [named, ofFile] = [await trained({ init: 'again:1' }), await trained({ init: weights })];
+  const notesOf = async ({ id }: JobHandle) => {
+    const { stdout } = await kasane('retry', id, '--json');
+    const { job, notes } = JSON.parse(stdout) as { job: string; notes: string[] };
+    await client.job(job).result();
+    return notes;
+  };
+  expect((await notesOf(named)).join()).not.toContain('other weights');
+  const other = await trained({ training: { ...file.training, seed: 8 } });
+  await client.model('again:1').delete();
+  await other.register('again:1');
+  writeFileSync(weights, (await other.result()).bytes);
+  const now = (await other.get()).digest;
+  for (const [job, init] of [
+    [named, 'again:1'],
+    [ofFile, weights],
+  ] as const)
+    expect(await notesOf(job)).toContain(
+      `init: ${init} has other weights than when ${job.id} was submitted: SHA-256 ${then} then, ${now} now; the result will differ from that of ${job.id}`,
+    );
+  await client.model('again:1').delete();
+});

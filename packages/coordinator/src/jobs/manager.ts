@@ -56,6 +56,16 @@ export type ManagerOptions = Omit<RunsOptions, 'events' | 'onChange' | 'onEnd' |
   readonly events: EventRecord;
 };
 
+/** Where a job comes from. */
+interface Origin {
+  /** Of a sweep. */
+  readonly trial?: TrialPlace;
+  /** Where its file came from, JSON. */
+  readonly source?: string;
+  /** The job of which it is the same file again. */
+  readonly of?: Pick<JobRecord, 'id' | 'init'>;
+}
+
 export class JobManager {
   readonly runs: Runs;
   /** Of all jobs. */
@@ -115,12 +125,16 @@ export class JobManager {
    * @param source where the file came from, JSON
    * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before its turn
    */
-  async submit(file: string, priority: number, asker: Asker, source = ''): Promise<SubmitResponse> {
+  submit(file: string, priority: number, asker: Asker, source = ''): Promise<SubmitResponse> {
+    return this.#submit(file, priority, asker, { source });
+  }
+
+  async #submit(file: string, priority: number, asker: Asker, from: Origin): Promise<SubmitResponse> {
     checkPriority(priority);
     this.#checkRoom();
     const job = await this.#job(file, asker);
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
-    const queue = () => this.#queue(id, job, priority, asker, { source });
+    const queue = () => this.#queue(id, job, priority, asker, from);
     return { job: id, notes: [...(await this.submissions.during(`job ${id}`, [job.spec.init], queue))] };
   }
 
@@ -145,10 +159,11 @@ export class JobManager {
     job: Job,
     priority: number,
     asker: Asker,
-    { trial, source }: { readonly trial?: TrialPlace; readonly source?: string },
+    { trial, source, of }: Origin,
   ): Promise<readonly string[]> {
     const { store, events, log } = this.#options;
-    const { data, init, spec, notes } = await this.checked(job, asker, trial?.sweep);
+    const { data, init, spec, notes: checked } = await this.checked(job, asker, trial?.sweep);
+    const notes = of?.init && init !== of.init ? [otherStart(job, of, init), ...checked] : checked;
     const { name } = job.spec;
     const now = Date.now();
     await written({ writing: 'job', of: id }, () =>
@@ -353,16 +368,16 @@ export class JobManager {
   }
 
   /**
-   * Queues the file of a job that has ended as a new job. Returns the new one's id.
+   * Queues the file of a job that has ended as a new job. What it says of the new one includes that it starts from other weights.
    * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it has not ended, and as `submit`
    */
-  async retry(id: string, asker: Asker): Promise<string> {
+  async retry(id: string, asker: Asker): Promise<SubmitResponse> {
     const record = this.#record(id);
     if (!hasEnded(record.state)) {
       const right = `wait for it, or cancel it with \`kasane cancel ${id}\``;
       throw new KasaneError('JOB_STATE', `job ${id} has not ended; ${right}`);
     }
-    return (await this.submit(record.spec, record.priority, asker, record.source)).job;
+    return this.#submit(record.spec, record.priority, asker, { source: record.source, of: record });
   }
 
   /**
@@ -452,3 +467,7 @@ export class JobManager {
     this.#changed(id);
   }
 }
+
+/** That a file begins with other weights than it did: what `init` names has been replaced meanwhile. */
+const otherStart = (job: Job, of: Pick<JobRecord, 'id' | 'init'>, init: string): string =>
+  `init: ${job.spec.init} has other weights than when ${of.id} was submitted: SHA-256 ${of.init} then, ${init} now; the result will differ from that of ${of.id}`;

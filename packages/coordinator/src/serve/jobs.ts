@@ -39,7 +39,7 @@ export function jobsService(
       return { bytes: await manager.delete(job) };
     }),
     pause: unary(async ({ job }) => ({ job: await manager.pause(job) })),
-    retry: unary(async ({ job }, call) => ({ job: await manager.retry(job, askerOf(call)) })),
+    retry: unary(({ job }, call) => manager.retry(job, askerOf(call))),
     setPriority: unary(async ({ job, priority }) => ({ job: await manager.setPriority(job, priority) })),
     watch: watched((call, refuse) => watchJob(call, manager, refuse)),
     watchMetrics: watched((call, refuse) => watchMetrics(call, manager, refuse)),

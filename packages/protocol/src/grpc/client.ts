@@ -165,9 +165,13 @@ export class CoordinatorClient {
     return this.act('pause', { job });
   }
 
-  /** Queues the file of a job that has ended as a new one and returns that one's id. */
-  async retry(job: string): Promise<string> {
-    const { job: id } = await this.#calls.one(JobsService.retry, { job }, READING_DEADLINE_MS);
+  /**
+   * Queues the file of a job that has ended as a new one and returns that one's id.
+   * @param onNote called with what is worth knowing of the new one
+   */
+  async retry(job: string, onNote: (note: string) => void = () => {}): Promise<string> {
+    const { job: id, notes } = await this.#calls.one(JobsService.retry, { job }, READING_DEADLINE_MS);
+    for (const note of notes) onNote(note);
     return id;
   }
 

@@ -161,7 +161,7 @@ export function addRetry(): void {
           'kasane retry mnist-mlp-1a2b3c4d --watch',
           'To continue from the last checkpoint instead, use kasane resume.',
         ],
-        ['{ job: the new ID }'],
+        ['{ job: the new ID, notes: [] }'],
       ),
     )
     .action(async (job, options) => (await import('./jobs.ts')).retry(job, options));

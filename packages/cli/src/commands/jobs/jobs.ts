@@ -23,7 +23,11 @@ interface Options extends ClientOptions {
 /** Says what became of a job: a line, or the job as `kasane jobs --json` has it. */
 const printJob = (job: Job, line: string, { json }: Options) =>
   print(json ? JSON.stringify(jobRecord(job)) : line);
-const printId = (job: string, { json }: Options) => print(json ? JSON.stringify({ job }) : job);
+/** A job that was queued, and what is worth knowing of it. */
+function printQueued(job: string, notes: readonly string[], { json }: Options): void {
+  print(json ? JSON.stringify({ job, notes }) : job);
+  if (!json) err.lines(...notes.map((note) => `Note: ${note}`));
+}
 
 /** Checks a job file here, so that messages have its line numbers, then queues it. `-` is standard input. */
 export async function submit(
@@ -44,8 +48,7 @@ export async function submit(
     const notes: string[] = [];
     const hear = (note: string) => notes.push(note);
     const id = await client.submit(text, options.priority, await sourceOf(file), hear);
-    print(options.json ? JSON.stringify({ job: id, notes }) : id);
-    if (!options.json) err.lines(...notes.map((note) => `Note: ${note}`));
+    printQueued(id, notes, options);
     const network = networkLine(job);
     if (network) err.lines(`over a network, ${network}`);
     if (options.watch) await watchBeside(client, id);
@@ -153,8 +156,9 @@ export async function resume(
 /** Queues the file of a job that has ended as a new one; prints its id. */
 export async function retry(id: string, options: Options & { watch?: boolean }): Promise<void> {
   await withClient(options, async (client) => {
-    const next = await client.retry(id);
-    printId(next, options);
+    const notes: string[] = [];
+    const next = await client.retry(id, (note) => notes.push(note));
+    printQueued(next, notes, options);
     if (options.watch) await watchBeside(client, next);
   });
 }
