@@ -11,7 +11,7 @@ import { add, exp, mul, neg, relu, tanh } from '../src/ops/pointwise.ts';
 import { sum } from '../src/ops/reduce.ts';
 import { bytesOfNode, layOut, readsOf, writesOf } from '../src/plan/arena.ts';
 import { type MergedStep, mergeSteps } from '../src/plan/merge.ts';
-import { makePlan } from '../src/plan/plan.ts';
+import { makePlan, type PlanStep } from '../src/plan/plan.ts';
 import { sizeOf } from '../src/shape.ts';
 import { outputNodes, traceProgram } from '../src/training.ts';
 
@@ -150,5 +150,39 @@ describe.each(programs.map((program) => [program.mode, program] as const))('plan
     const apart = [...written].reduce((bytes, node) => bytes + bytesOfNode(node), 0);
     const ofGradients = mnist.parameterCount * 4;
     expect(end - start - ofGradients).toBeLessThan(0.8 * (apart - ofGradients));
+  });
+});
+
+describe('places in memory', () => {
+  /** Steps that each write a tensor, and read the one that was written so many steps before. */
+  const stepsOf = (sizes: readonly number[], back: (index: number) => number): PlanStep[] => {
+    const nodes = sizes.map((size, index) => input(`t${index}`, [size]));
+    return nodes.map((output, index) => {
+      const read = nodes[index - back(index)];
+      return { kind: 'kernel', output, inputs: read ? [read] : [] };
+    });
+  };
+
+  it('are the lowest that are free', () => {
+    const sizes = Array.from({ length: 300 }, (_, index) => 1 + ((index * 7919) % 257));
+    const steps = stepsOf(sizes, (index) => 1 + ((index * 31) % 40));
+    const { offsets } = layOut(steps, 64, new Map(), new Set());
+    const taken: { from: number; to: number; until: number }[] = [];
+    const expected = steps.map(({ output }, index) => {
+      const bytes = bytesOfNode(output);
+      const live = taken.filter(({ until }) => until >= index).sort((a, b) => a.from - b.from);
+      const from = live.reduce((at, one) => (at + bytes <= one.from ? at : Math.max(at, one.to)), 64);
+      const read = steps.findLastIndex((step) => readsOf(step).includes(output));
+      taken.push({ from, to: from + bytes, until: Math.max(index, read) });
+      return from;
+    });
+    expect(steps.map(({ output }) => offsets.get(output))).toEqual(expected);
+  });
+
+  // Each step went through all tensors that are alive: it took minutes.
+  it('are found for a hundred thousand tensors at once', { timeout: 60_000 }, () => {
+    const steps = stepsOf(new Array(100_000).fill(1), () => 0);
+    const kept = new Set(steps.map(({ output }) => output));
+    expect(layOut(steps, 0, new Map(), kept).end).toBe(128 * steps.length);
   });
 });

@@ -27,8 +27,6 @@ export interface ArenaLayout {
 interface Block {
   readonly offset: number;
   readonly bytes: number;
-  /** Last step that reads it. */
-  readonly until: number;
 }
 
 type AnyStep = PlanStep | BlockedStep;
@@ -77,17 +75,20 @@ export function layOut<S extends AnyStep>(
   }
   const offsets = new Map(placed);
   const workspaces = new Map<Node, number>();
-  let live: Block[] = [];
+  const room = new Room(start);
+  /** By the last step that reads them: there may be tens of thousands, so that no step goes through all. */
+  const dueAt = new Map<number, Block[]>();
   let end = start;
   const place = (bytes: number, until: number): number => {
-    const offset = firstGap(live, start, bytes);
-    live.push({ offset, bytes, until });
-    live.sort((a, b) => a.offset - b.offset);
+    const offset = room.take(bytes);
+    const due = dueAt.get(until) ?? [];
+    dueAt.set(until, due);
+    due.push({ offset, bytes });
     end = Math.max(end, offset + bytes);
     return offset;
   };
   for (const [index, step] of steps.entries()) {
-    live = live.filter((block) => block.until >= index);
+    for (const block of dueAt.get(index - 1) ?? []) room.give(block);
     if (threads > 1 && step.kind === 'block' && step.local.size > 0) {
       let at = place(threads * localBytes(step), index);
       for (const node of step.local) {
@@ -97,7 +98,9 @@ export function layOut<S extends AnyStep>(
     }
     for (const written of writesOf(step)) {
       if (offsets.has(written)) continue;
-      const until = kept.has(written) ? Number.POSITIVE_INFINITY : (lastRead.get(written) ?? index);
+      const until = kept.has(written)
+        ? Number.POSITIVE_INFINITY
+        : Math.max(index, lastRead.get(written) ?? index);
       offsets.set(written, place(bytesIn(step, written, width), until));
     }
     const own = workspace(step);
@@ -106,12 +109,40 @@ export function layOut<S extends AnyStep>(
   return { offsets, workspaces, end };
 }
 
-/** Lowest offset from `start` on where `bytes` fit between the blocks, which are sorted by offset. */
-function firstGap(blocks: readonly Block[], start: number, bytes: number): number {
-  let offset = start;
-  for (const block of blocks) {
-    if (offset + bytes <= block.offset) return offset;
-    offset = Math.max(offset, block.offset + block.bytes);
+/** What is free, from `start` on without an end. */
+class Room {
+  /** By offset; none touches another. */
+  readonly #gaps: { from: number; to: number }[];
+
+  constructor(start: number) {
+    this.#gaps = [{ from: start, to: Number.POSITIVE_INFINITY }];
   }
-  return offset;
+
+  /** Takes the lowest place where `bytes` fit. Returns its offset. */
+  take(bytes: number): number {
+    const at = this.#gaps.findIndex(({ from, to }) => to - from >= bytes);
+    const gap = this.#gaps[at]!;
+    const offset = gap.from;
+    gap.from += bytes;
+    if (gap.from === gap.to) this.#gaps.splice(at, 1);
+    return offset;
+  }
+
+  give({ offset, bytes }: Block): void {
+    const gaps = this.#gaps;
+    let [at, above] = [0, gaps.length];
+    while (at < above) {
+      const middle = (at + above) >> 1;
+      if (gaps[middle]!.from < offset) at = middle + 1;
+      else above = middle;
+    }
+    const [before, after] = [gaps[at - 1], gaps[at]];
+    const end = offset + bytes;
+    if (before?.to === offset && after?.from === end) {
+      before.to = after.to;
+      gaps.splice(at, 1);
+    } else if (before?.to === offset) before.to = end;
+    else if (after?.from === end) after.from = offset;
+    else gaps.splice(at, 0, { from: offset, to: end });
+  }
 }
