@@ -112,6 +112,15 @@ test('gives a model whose outputs are no classes an objective', { timeout: 60_00
   expect(after.stdout).toBe(before.stdout);
 });
 
+test('gives no prediction where the output is not finite', { timeout: 60_000 }, async () => {
+  const large = { model, parameters: parameters.map(() => 3e38), about };
+  writeFileSync(join(folder, 'large.safetensors'), encodeModelFile(large));
+  expect(await kasane(['predict', 'large.safetensors', '1,1,1,1'], { cwd: folder })).toMatchObject({
+    ...{ code: errorCodes.DATA_INVALID.exit, stdout: '' },
+    stderr: expect.stringMatching(/^kasane: 1,1,1,1: the output of the model is not finite/),
+  });
+});
+
 test('takes another number of classes', { timeout: 60_000 }, async () => {
   const given = ['import', 'tiny.onnx', '-o', 'out/five.yaml', '--classes', '5'];
   expect(await kasane(given, { cwd: folder })).toMatchObject({ code: 0, stderr: '' });

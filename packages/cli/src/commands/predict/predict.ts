@@ -75,7 +75,15 @@ async function answer(
   }
   for (const sample of await readInputs(trained, given, options)) {
     for (const note of sample.notes ?? []) err.write(`Note: ${note}\n`);
-    results.add(answerOf(trained, sample, scoresOf(sample.x)));
+    const scores = scoresOf(sample.x);
+    // A class may be ruled out by minus infinity.
+    const least = trained.model.description.classes === undefined ? -Number.MAX_VALUE : -Infinity;
+    if (!scores.every((score) => score >= least && score < Infinity))
+      throw new KasaneError(
+        'DATA_INVALID',
+        `${sample.name}: the output of the model is not finite, so it says nothing: the weights, or the values of this input, are too large`,
+      );
+    results.add(answerOf(trained, sample, scores));
   }
 }
 
