@@ -7,6 +7,7 @@ import { hideSecrets } from './process/hide-secrets.ts';
 import { endWithLauncher } from './process/launcher.ts';
 import { endWithReader } from './process/lost-output.ts';
 import { everyCommand } from './program/every-command.ts';
+import { parsedWords } from './program/help-asked.ts';
 import { spansAsked } from './tracing/asked.ts';
 
 // What nobody caught ends the command as what was caught does: one line, and an exit code.
@@ -38,7 +39,7 @@ try {
   program.hook('preAction', async (_, action) => {
     if (spansAsked()) endSpans = (await import('./tracing/traced-command.ts')).traceCommand(action);
   });
-  await program.parseAsync();
+  await program.parseAsync(parsedWords(program, process.argv.slice(2)), { from: 'user' });
 } catch (error) {
   if (error instanceof CommanderError) {
     // Help and version have printed themselves.

@@ -131,8 +131,8 @@ test('takes another number of classes', { timeout: 60_000 }, async () => {
 
 test.each([
   [['nothing.onnx'], errorCodes.NO_INPUT.exit, /nothing\.onnx: file not found/],
-  [['broken.onnx'], errorCodes.FILE_DAMAGED.exit, /broken\.onnx: .*the file is damaged/],
-  [['tiny.safetensors', '-o', 'x.yaml'], errorCodes.FILE_DAMAGED.exit, /not an ONNX file/],
+  [['broken.onnx'], errorCodes.FILE_DAMAGED.exit, /not an ONNX file, or a damaged one/],
+  [['tiny.safetensors', '-o', 'x.yaml'], errorCodes.FILE_DAMAGED.exit, /not an ONNX file, or a damaged one/],
   [['tiny.onnx'], errorCodes.USAGE.exit, /tiny\.safetensors already exists: give another name with --output/],
   [['tiny.onnx', '-o', 'x.yaml', '--shape', 'a,b'], errorCodes.USAGE.exit, /--shape a,b: expected sizes/],
   [

@@ -138,7 +138,7 @@ it('failures: a name does not hide what is wrong; of a job file each fault has a
   const fail = (code: 'DATA_INVALID' | 'JOB_INVALID') =>
     shown(() => Promise.reject(new KasaneError(code, `${odd('x')}: it is empty`)));
   expect(await fail('DATA_INVALID')).toMatch(/^kasane: x.*: it is empty\n$/);
-  expect(await fail('JOB_INVALID')).toMatch(/ \(and 1 more\)\n$/);
+  expect(await fail('JOB_INVALID')).toMatch(/kasane: x[^\n]*\n {2}Forged: all is well[^\n]*: it is empty\n$/);
 });
 
 it('what names are printed in goes out as lines', () => {

@@ -424,7 +424,7 @@ describe('refusals', () => {
   });
 
   it.each<[RegExp, Uint8Array]>([
-    [/no version of the format: it is damaged, or not an ONNX file/, new Uint8Array()],
+    [/not an ONNX file, or a damaged one: it has no version of the format/, new Uint8Array()],
     [/takes "w", which no earlier node has as an output: the file is damaged/, file({ x: ['n', 3] }, plain)],
     [/wire type|part of|field of number|ends within/, new TextEncoder().encode('{"model": "no"}')],
     [

@@ -248,7 +248,7 @@ describe('what is no safetensors file', () => {
       text('{\n  "metadata": {}, "weight_map": {}}'),
       /several safetensors files/,
     ],
-    ['a table', text('a,b,y\n1,2,yes\n'), /it is text/],
+    ['a table', text('a,b,y\n1,2,yes\n'), /it is a text file/],
     ['a file of Keras', text('\x89HDF\r\n\x1a\n'), /it is HDF5/],
     ['a pointer of Git LFS', text('version https://git-lfs.github.com/spec/v1\n'), /git lfs pull/],
     ['a web page', text('<!DOCTYPE html><html>'), /a web page/],

@@ -83,11 +83,9 @@ export function failureOf(error: unknown): Failure {
 export function reportFailure(error: unknown): number {
   if (process.env.KASANE_DEBUG === '1' && error instanceof Error) err.write(`${error.stack}\n`);
   const { message, exit } = failureOf(error);
-  // A job file with several faults has a line for each; the first is mended first.
+  // A job file with several faults has a line for each, indented: none of them can pass for a message of its own.
   const lines =
     error instanceof KasaneError && error.code === 'JOB_INVALID' ? message.split('\n') : [message];
-  const [first = '', ...others] = lines;
-  const more = others.length > 0 ? ` (and ${others.length} more)` : '';
-  err.lines(`kasane: ${first}${more}`);
+  err.lines(...[`kasane: ${lines[0]}`, ...lines.slice(1).map((line) => `  ${line}`)]);
   return exit;
 }

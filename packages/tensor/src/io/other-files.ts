@@ -48,7 +48,7 @@ const BEGINNINGS: Beginnings = [
     (head) => /^\s*\{/.test(head) && head.includes('"weight_map"'),
     'the index of a model in several safetensors files. Put their tensors into one file',
   ],
-  [(head) => /^[\t\n\r -~]+$/.test(head), 'text. Give a safetensors file'],
+  [(head) => /^[\t\n\r -~]+$/.test(head), 'a text file. Give a .safetensors file'],
 ];
 
 const HEAD_BYTES = 512;

@@ -79,7 +79,7 @@ export function readOnnx(bytes: Uint8Array): OnnxContent {
   }
   if (!isModel || !graph)
     throw new OnnxFileError(
-      `the file has no ${isModel ? 'graph' : 'version of the format'}: it is damaged, or not an ONNX file`,
+      `not an ONNX file, or a damaged one: it has no ${isModel ? 'graph' : 'version of the format'}`,
     );
   return { opset, producer, metadata, ...graphOf(graph) };
 }

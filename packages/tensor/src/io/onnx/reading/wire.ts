@@ -56,7 +56,7 @@ class Cursor {
   }
 
   fault(why: string): OnnxFileError {
-    return new OnnxFileError(`${this.#what} ${why}: the file is damaged, or not an ONNX file`);
+    return new OnnxFileError(`not an ONNX file, or a damaged one: ${this.#what} ${why}`);
   }
 }
 
@@ -94,7 +94,7 @@ export function* fieldsOf(message: Uint8Array, what: string): Generator<WireFiel
 export function contentOf({ field, content }: WireField, what: string): Uint8Array {
   if (content) return content;
   throw new OnnxFileError(
-    `${what}: field ${field} is a number where a part was expected: the file is damaged, or not an ONNX file`,
+    `not an ONNX file, or a damaged one: ${what}: field ${field} is a number where a part was expected`,
   );
 }
 
