@@ -1,5 +1,13 @@
 /** `kasane export`: files whose content the tensor package's own functions give, and where they go. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorCodes } from '@kasane/protocol/errors';
@@ -18,6 +26,8 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
   writeFileSync(join(folder, 'tiny.safetensors'), encodeModelFile({ model, parameters, about }));
   mkdirSync(join(folder, 'folder.onnx'));
+  writeFileSync(join(folder, 'huge.safetensors'), '');
+  truncateSync(join(folder, 'huge.safetensors'), 2 ** 33);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -59,8 +69,10 @@ test.each([
   [
     ['.'],
     errorCodes.FILE_DAMAGED.exit,
-    /it is a folder; .*expected a \.safetensors file, a job or a registered model/,
+    /it is a folder; .*expected a \.safetensors file that training wrote, a job or a registered model/,
   ],
+  // Nothing of what others wrote is read that no training could have written.
+  [['huge.safetensors'], errorCodes.FILE_DAMAGED.exit, /8589934592 bytes; at most \d+ are supported/],
 ])('kasane export %s', { timeout: 60_000 }, async (args, exit, says) => {
   const ended = await kasane(['export', ...args], { cwd: folder });
   expect(ended.stderr).toMatch(says);

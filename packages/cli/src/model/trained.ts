@@ -6,11 +6,13 @@ import { modelName } from '@kasane/protocol/internal/job/model-name';
 import { checkPreparation } from '@kasane/protocol/internal/job/preparation';
 import type { JobSpec } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
-import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
 import { FileError, kindOfPath, readRegular } from '@kasane/tensor/internal/node/regular-file';
 import { notFinite } from '@kasane/tensor/io/adopt';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
-import type { Model } from '@kasane/tensor/nn/model';
+import { MAX_PARAMETERS, type Model } from '@kasane/tensor/nn/model';
+
+/** No file that training wrote is larger: its numbers and their description. Larger ones, of others, would be read for minutes. */
+const MOST_BYTES = 4 * MAX_PARAMETERS + 2 ** 24;
 
 export interface Trained {
   readonly model: Model;
@@ -42,12 +44,12 @@ export async function loadTrained(source: string, options: ClientOptions): Promi
 
 async function readFileOf(path: string): Promise<Uint8Array> {
   try {
-    return await readRegular(path, WEIGHTS_BYTES);
+    return await readRegular(path, MOST_BYTES);
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;
     throw new KasaneError(
       'FILE_DAMAGED',
-      `${cause.message} (expected a .safetensors file, a job or a registered model)`,
+      `${cause.message} (expected a .safetensors file that training wrote, a job or a registered model)`,
       {
         cause,
       },

@@ -26,6 +26,8 @@ export class FileError extends Error {
 const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 /** Bytes that `pieces` asks for at once. */
 const PIECE_BYTES = 1 << 18;
+/** Bytes to ask the system for at once: Node ends the process over 2 GiB. */
+const CALL_BYTES = 1 << 30;
 
 /** A file that is open, as large as it was when it was opened. */
 export class RegularFile {
@@ -44,7 +46,7 @@ export class RegularFile {
     let done = 0;
     while (done < into.length) {
       const { bytesRead } = await this.#handle
-        .read(into, done, into.length - done, position + done)
+        .read(into, done, Math.min(CALL_BYTES, into.length - done), position + done)
         .catch((error: unknown) => {
           throw failure(this.path, error);
         });
@@ -107,7 +109,7 @@ export function readRegularSync(path: string, most: number): Buffer {
     requireSize(path, found.size, most);
     const bytes = Buffer.allocUnsafe(found.size);
     for (let done = 0; done < bytes.length; ) {
-      const read = readSync(file, bytes, done, bytes.length - done, done);
+      const read = readSync(file, bytes, done, Math.min(CALL_BYTES, bytes.length - done), done);
       if (read === 0) throw shorter(path, done, bytes.length);
       done += read;
     }
