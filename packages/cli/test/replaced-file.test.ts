@@ -1,9 +1,10 @@
 /** No output replaces a file that is none of its kind: a mistyped option would cost the job file, the data or the weights. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorCodes } from '@kasane/protocol/errors';
 import { encodeModelFile } from '@kasane/tensor/io/model-file';
+import { exportOnnx } from '@kasane/tensor/io/onnx/export';
 import { buildModel, initializeParameters } from '@kasane/tensor/nn/model';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -67,6 +68,28 @@ test.each([
   expect(ended).toMatchObject({ code: errorCodes.USAGE.exit, stdout: '' });
   expect(ended.stderr).toContain(file);
   expect(readFileSync(join(folder, file))).toEqual(before);
+});
+
+test.each([
+  [['train', 'kind.json', '--out', 'new.x', '--profile', './new.x'], /--profile \.\/new\.x: the weights/],
+  [['train', 'kind.json', '--out', 'new.x', '--profile', 'NEW.x'], /--profile NEW\.x: the weights/],
+  [['train', 'kind.json', '--out', 'new.x', '--tensorboard', 'new.x'], /--tensorboard new\.x: the weights/],
+  [['import', 'kind.onnx', '-o', 'new.safetensors'], /--output new\.safetensors: the weights would be/],
+  [['sweep', 'best.job.json', '--out', 'best.safetensors'], /would replace best\.job\.json; set --out/],
+])('%j', { timeout: 60_000 }, async (args, why) => {
+  const job = JSON.parse(readFileSync(join(folder, 'kind.json'), 'utf8')) as object;
+  const search = { trials: 1, parameters: { 'training.learningRate': { log: [0.001, 0.1] } } };
+  const sweep = JSON.stringify({ ...job, search });
+  writeFileSync(join(folder, 'best.job.json'), sweep);
+  writeFileSync(join(folder, 'kind.onnx'), await exportOnnx(model, initializeParameters(model, 1)));
+  expect(await kasane(args, { cwd: folder })).toMatchObject({
+    code: errorCodes.USAGE.exit,
+    stdout: '',
+    stderr: expect.stringMatching(why),
+  });
+  for (const name of ['new.x', 'new.safetensors', 'best.safetensors'])
+    expect(existsSync(join(folder, name)), name).toBe(false);
+  expect(readFileSync(join(folder, 'best.job.json'), 'utf8')).toBe(sweep);
 });
 
 test('each kind replaces its own, what is empty, and nothing else', () => {

@@ -5,7 +5,7 @@ import { dirname, join, parse, resolve } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { systemFailure } from '../process/system-errors.ts';
-import { requireReplaceable } from './replaced-file.ts';
+import { isOnePlace, requireReplaceable } from './replaced-file.ts';
 import { putInPlace, versionOf } from './write-file.ts';
 
 /** Why a file cannot be written, in words, without its path. */
@@ -54,6 +54,24 @@ export function weightsPlace(name: string, asked: string | undefined): WeightsPl
   const out = resolve(asked ?? join('.kasane', `${name}.safetensors`));
   requireWritable(out);
   return { out, version: versionOf(out), replaces: asked === undefined && existsSync(out) };
+}
+
+/** The job file beside weights: photos.safetensors has photos.job.json. */
+export function jobFileBeside(weights: string): string {
+  const { dir, name } = parse(weights);
+  return join(dir, `${name}.job.json`);
+}
+
+/** As `weightsPlace`, where a job file goes beside the weights, which must not replace that of the sweep. @param file of the sweep */
+export function sweepPlace(name: string, asked: string | undefined, file: string): WeightsPlace {
+  const place = weightsPlace(name, asked);
+  const jobFile = jobFileBeside(place.out);
+  if (file !== '-' && isOnePlace(jobFile, file))
+    throw new KasaneError(
+      'USAGE',
+      `the job file of the best trial would replace ${file}; set --out to another name, or rename ${file}`,
+    );
+  return place;
 }
 
 export const replacedNote = (out: string): string =>

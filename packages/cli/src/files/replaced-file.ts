@@ -1,5 +1,6 @@
 /** What an output may replace: an earlier output of its own kind, and no other file, such as the job file or the data of a mistyped command. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { KasaneError } from '@kasane/protocol/errors';
 
 /** How the files that commands write begin, with each byte as a character. */
@@ -37,6 +38,38 @@ export function requireReplaceable(path: string, kind: OutputKind, option: strin
     'USAGE',
     `${option} ${path}: ${called} would replace another kind of file; set ${option} to another name, or remove the file first`,
   );
+}
+
+/** Names that differ only in upper and lower case are one file on some disks, and count as one on all. */
+export const isOnePlace = (path: string, other: string): boolean =>
+  placeOf(path).toLowerCase() === placeOf(other).toLowerCase();
+
+/**
+ * Asked before anything is computed: of two outputs in one file, the second would replace the first.
+ * @param option that names the path
+ * @param what goes to the other path
+ * @throws KasaneError USAGE
+ */
+export function requireApart(path: string, option: string, other: string, what: string): void {
+  if (!isOnePlace(path, other)) return;
+  throw new KasaneError(
+    'USAGE',
+    `${option} ${path}: the ${what} would be in the same file; set ${option} to another name`,
+  );
+}
+
+/** Where a path leads, whether or not there is a file yet. */
+function placeOf(path: string): string {
+  for (const [known, rest] of [
+    [path, ''],
+    [dirname(path), basename(path)],
+  ] as const)
+    try {
+      return join(realpathSync(known), rest);
+    } catch {
+      // Nothing is there yet.
+    }
+  return resolve(path);
 }
 
 /** The first bytes, each as a character. A file that cannot be read is left alone, too. */

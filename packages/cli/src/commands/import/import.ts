@@ -22,7 +22,7 @@ import {
 } from '@kasane/tensor/io/onnx/import';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import { unwritable } from '../../files/output-file.ts';
-import { requireReplaceable } from '../../files/replaced-file.ts';
+import { requireApart, requireReplaceable } from '../../files/replaced-file.ts';
 import { writeFile } from '../../files/write-file.ts';
 import { out } from '../../output/say.ts';
 import { dataSection, nameOf } from '../init/init.ts';
@@ -109,6 +109,7 @@ function withClasses(description: ModelDescription, classes: number): ModelDescr
 
 /** @throws KasaneError USAGE where something is there already */
 function requireFree(file: string, weights: string, { force }: ImportCommandOptions): void {
+  requireApart(file, '--output', weights, 'weights');
   for (const path of [file, weights])
     if (existsSync(path) && !force)
       throw new KasaneError(

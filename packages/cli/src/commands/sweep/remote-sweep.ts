@@ -5,7 +5,7 @@ import { type ClientOptions, requireSweepSuccess } from '@kasane/protocol/client
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import { sourceOf } from '../../files/job-source.ts';
-import { placeWeights, weightsPlace, whyUnwritable } from '../../files/output-file.ts';
+import { placeWeights, sweepPlace, whyUnwritable } from '../../files/output-file.ts';
 import { textOfSweep } from '../../files/read-sweep.ts';
 import { err, out } from '../../output/say.ts';
 import { withClient } from '../../process/with-client.ts';
@@ -28,7 +28,7 @@ export function requireLocal({ priority, detach }: Pick<RemoteOptions, 'priority
 
 /** @param file that the sweep is of */
 export async function remoteSweep(file: string, sweep: Sweep, options: RemoteOptions): Promise<void> {
-  const place = options.detach ? undefined : weightsPlace(sweep.name, options.out);
+  const place = options.detach ? undefined : sweepPlace(sweep.name, options.out, file);
   await withClient(options, async (client) => {
     const note = (text: string) => void err.lines(`Note: ${text}`);
     const source = await sourceOf(file);

@@ -1,12 +1,12 @@
 /** What a sweep ends with: its trials, the weights and job files of the best, or of those on the front, and how to use them. */
-import { join, parse, relative } from 'node:path';
+import { relative } from 'node:path';
 import type { SweepWithTrials } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
 import { jobOfTrial, type Sweep } from '@kasane/protocol/internal/job/job-search';
 import type { Assignment } from '@kasane/protocol/internal/job/search-schema';
-import { digestOf } from '../../files/output-file.ts';
+import { digestOf, jobFileBeside } from '../../files/output-file.ts';
 import { writeFile } from '../../files/write-file.ts';
 import { out } from '../../output/say.ts';
 import { count, took } from '../../render/count.ts';
@@ -75,12 +75,6 @@ export function report(
     `  kasane predict ${fromHere(model)} INPUT`,
     `  kasane train ${fromHere(jobFile)}`,
   );
-}
-
-/** The job file beside weights: photos.safetensors has photos.job.json. */
-function jobFileBeside(weights: string): string {
-  const { dir, name } = parse(weights);
-  return join(dir, `${name}.job.json`);
 }
 
 /** A path as it would be typed here. */

@@ -14,7 +14,7 @@ import type { JobSpec } from '@kasane/protocol/job';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
 import { deliver, digestOf, replacedNote } from '../../files/output-file.ts';
-import { requireReplaceable } from '../../files/replaced-file.ts';
+import { requireApart, requireReplaceable } from '../../files/replaced-file.ts';
 import { makeLog } from '../../output/log.ts';
 import { out } from '../../output/say.ts';
 import type { LogLevel } from '../../program/options.ts';
@@ -59,7 +59,11 @@ export async function train(
     checkSteps(job, data);
     preparation = data.preparation;
   }
-  if (options.profile !== undefined) requireReplaceable(options.profile, 'profile', '--profile');
+  if (options.profile !== undefined) {
+    requireReplaceable(options.profile, 'profile', '--profile');
+    requireApart(options.profile, '--profile', out, 'weights');
+  }
+  if (options.tensorboard !== undefined) requireApart(options.tensorboard, '--tensorboard', out, 'weights');
   const view = progressView();
   const say = (line: string) => view.write(`${line}\n`);
   for (const line of await notesBefore(toTrain, options)) say(line);
