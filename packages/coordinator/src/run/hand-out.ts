@@ -44,10 +44,15 @@ export interface HandOutOptions {
   readonly log: Logger;
 }
 
+/** What a Redis says that is full, read-only, or denies its user a command. */
+const REFUSED = /\b(OOM|READONLY|NOPERM|MISCONF|NOREPLICAS)\b/;
+
 export class HandOut {
   readonly #options: HandOutOptions;
   #counted: Pick<Attempted, 'kind' | 'step' | 'shard'>[] = [];
   #adding = 0;
+  /** Why Redis refused tasks, as it was logged; empty since it has taken some. */
+  #refused = '';
 
   constructor(options: HandOutOptions) {
     this.#options = options;
@@ -110,11 +115,18 @@ export class HandOut {
     this.#adding++;
     queue
       .add(route, tasks, direct() ? undefined : (task) => plan.batch(task))
+      .then(() => {
+        this.#refused = '';
+      })
       .catch((error: unknown) => {
         if (error instanceof DataError)
           return onFailed(new KasaneError('DATA_INVALID', error.message, { cause: error }));
         // `decide` hands them out again once they have not been fetched for a while.
-        log.debug(`tasks could not be queued: ${messageOf(error)}`);
+        const why = messageOf(error);
+        const isNew = REFUSED.test(why) && why !== this.#refused;
+        this.#refused = why;
+        // That Redis is away is said elsewhere; of one that refuses, nobody else hears.
+        log[isNew ? 'warn' : 'debug'](`tasks could not be queued: ${why}`);
       })
       .finally(() => this.#adding--);
   }
