@@ -76,11 +76,14 @@ test.each([
   [['train', 'kind.json', '--out', 'new.x', '--tensorboard', 'new.x'], /--tensorboard new\.x: the weights/],
   [['import', 'kind.onnx', '-o', 'new.safetensors'], /--output new\.safetensors: the weights would be/],
   [['sweep', 'best.job.json', '--out', 'best.safetensors'], /would replace best\.job\.json; set --out/],
+  [['sweep', 'two-3.job.json', '--out', 'two.safetensors'], /would replace two-3\.job\.json; set --out/],
 ])('%j', { timeout: 60_000 }, async (args, why) => {
   const job = JSON.parse(readFileSync(join(folder, 'kind.json'), 'utf8')) as object;
   const search = { trials: 1, parameters: { 'training.learningRate': { log: [0.001, 0.1] } } };
   const sweep = JSON.stringify({ ...job, search });
   writeFileSync(join(folder, 'best.job.json'), sweep);
+  const metric = ['testAccuracy', 'testLoss'];
+  writeFileSync(join(folder, 'two-3.job.json'), JSON.stringify({ ...job, search: { ...search, metric } }));
   writeFileSync(join(folder, 'kind.onnx'), await exportOnnx(model, initializeParameters(model, 1)));
   expect(await kasane(args, { cwd: folder })).toMatchObject({
     code: errorCodes.USAGE.exit,

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { accessSync, copyFileSync, existsSync, constants as fs, readFileSync, statSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import type { Sweep } from '@kasane/protocol/internal/job/job-search';
+import { objectivesOf } from '@kasane/protocol/internal/job/search-schema';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { systemFailure } from '../process/system-errors.ts';
 import { isOnePlace, requireReplaceable } from './replaced-file.ts';
@@ -62,14 +64,16 @@ export function jobFileBeside(weights: string): string {
   return join(dir, `${name}.job.json`);
 }
 
-/** As `weightsPlace`, where a job file goes beside the weights, which must not replace that of the sweep. @param file of the sweep */
-export function sweepPlace(name: string, asked: string | undefined, file: string): WeightsPlace {
+/** As `weightsPlace`, where job files go beside the weights, which must not replace that of the sweep. @param file of the sweep */
+export function sweepPlace({ name, search }: Sweep, asked: string | undefined, file: string): WeightsPlace {
   const place = weightsPlace(name, asked);
-  const jobFile = jobFileBeside(place.out);
-  if (file !== '-' && isOnePlace(jobFile, file))
+  // Of several metrics, those of trial 3 are photos-3.safetensors and photos-3.job.json.
+  const own = objectivesOf(search).length < 2 ? file : file.replace(/-\d+(?=\.job\.json$)/i, '');
+  const isTrial = objectivesOf(search).length < 2 || own !== file;
+  if (file !== '-' && isTrial && isOnePlace(jobFileBeside(place.out), own))
     throw new KasaneError(
       'USAGE',
-      `the job file of the best trial would replace ${file}; set --out to another name, or rename ${file}`,
+      `the job file of a trial that is kept would replace ${file}; set --out to another name, or rename ${file}`,
     );
   return place;
 }

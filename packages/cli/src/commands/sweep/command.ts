@@ -66,7 +66,7 @@ export function addSweep(): void {
       if (options.coordinator !== undefined)
         return (await import('./remote-sweep.ts')).remoteSweep(file, sweep, options);
       (await import('./remote-sweep.ts')).requireLocal(options);
-      const place = (await import('../../files/output-file.ts')).sweepPlace(sweep.name, options.out, file);
+      const place = (await import('../../files/output-file.ts')).sweepPlace(sweep, options.out, file);
       const { withWorkers } = await import('../train/worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
       const threads = options.threads ?? threadsEach(workers * slots);

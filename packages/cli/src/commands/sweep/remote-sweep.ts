@@ -28,7 +28,7 @@ export function requireLocal({ priority, detach }: Pick<RemoteOptions, 'priority
 
 /** @param file that the sweep is of */
 export async function remoteSweep(file: string, sweep: Sweep, options: RemoteOptions): Promise<void> {
-  const place = options.detach ? undefined : sweepPlace(sweep.name, options.out, file);
+  const place = options.detach ? undefined : sweepPlace(sweep, options.out, file);
   await withClient(options, async (client) => {
     const note = (text: string) => void err.lines(`Note: ${text}`);
     const source = await sourceOf(file);
