@@ -1,8 +1,10 @@
 /** Workers that are forked before the cluster that they are for. */
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../../../test/support/cluster.ts';
+import { EmbeddedCluster } from '../src/commands/train/cluster.ts';
 import { type ForkedWorker, forkWorker, withWorkers } from '../src/commands/train/worker-processes.ts';
 import { kasane } from './support/kasane.ts';
 
@@ -31,6 +33,24 @@ it('do not outlive what they are for', { timeout: 60_000 }, async () => {
     if (child.signalCode === null) await once(child, 'exit');
     expect(child.signalCode).toBe('SIGKILL');
   }
+});
+
+it('are replaced where they ended before the cluster had them', { timeout: 60_000 }, async () => {
+  const worker = forkWorker(options);
+  worker.child.kill('SIGKILL');
+  await once(worker.child, 'close');
+  const replaced = new Promise<string>((resolve) => {
+    const cluster = new EmbeddedCluster({
+      ...{ workers: 1, slots: 1, backend: 'wasm', gpuStorage: 'f32', forked: [worker] },
+      log: pino({ level: 'silent' }),
+      say: (line) => {
+        if (line.includes('exited')) resolve(line);
+      },
+    });
+    cleanUp.add(() => cluster.close());
+    void cluster.start();
+  });
+  expect(await replaced).toMatch(/a worker exited \(SIGKILL\);.* it is restarted/);
 });
 
 it('leave what they have compiled to the next ones', { timeout: 120_000 }, async () => {

@@ -1,4 +1,5 @@
 /** A whole cluster on this machine for the time of one command: Redis, coordinator, workers. Nothing of it stays behind. */
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -46,6 +47,8 @@ const RESTARTS = 20;
 const ENDING_MS = 2_000;
 /** and to send the last of their spans. */
 const LAST_SPANS_MS = 5_000;
+/** A worker that is not there after so long, in milliseconds, is told of. */
+const STARTING_MS = 20_000;
 /** pino's number for it. */
 const FATAL = 60;
 
@@ -152,15 +155,22 @@ export class EmbeddedCluster {
 
   #adopt(worker: ForkedWorker): void {
     const { log, say } = this.#options;
-    const { child, error: failure } = worker;
+    const { child, error: failure, stderr, closed } = worker;
     this.#workers.add(worker);
     if (this.#coordinator) tellCoordinator(worker, this.#coordinator.address);
     let ready = false;
     let lastWords = '';
+    // Where no more threads are to be had, Node may wait for one without end, before anything of ours runs.
+    const slow = setTimeout(() => {
+      log.warn(
+        `a worker has not started within ${STARTING_MS / 1000} s: the machine is busy, or allows no more threads (ulimit -u, or the limit of the container)`,
+      );
+    }, STARTING_MS).unref();
     child.once('message', () => {
       ready = true;
+      clearTimeout(slow);
     });
-    createInterface({ input: child.stderr! }).on('line', (line) => {
+    const lines = createInterface({ input: stderr }).on('line', (line) => {
       const entry = logEntry(line);
       if (entry?.level === FATAL) lastWords = String(entry.msg);
       // While everything is taken down, that the coordinator is gone is no news.
@@ -171,8 +181,9 @@ export class EmbeddedCluster {
       else log.error(`worker: ${line}`);
     });
     void failure.then((error) => this.#fail(error));
-    // Not its exit: that may have been before this, and before its last words were read.
-    child.once('close', (code, signal) => {
+    // It may have ended before this; its last words are read first.
+    void Promise.all([closed, once(lines, 'close')]).then(([{ code, signal }]) => {
+      clearTimeout(slow);
       this.#workers.delete(worker);
       if (this.#closed) return;
       if (!ready && lastWords) {

@@ -3,6 +3,7 @@
  * code while it loads its own.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import { PassThrough, type Readable } from 'node:stream';
 import type { WorkerProcessOptions } from '@kasane/worker/internal/process';
 import { spansAsked } from '../../tracing/asked.ts';
 
@@ -15,6 +16,10 @@ export interface ForkedWorker {
   readonly child: ChildProcess;
   /** Resolves, if ever, when the system refuses the process or it can not be signalled. */
   readonly error: Promise<Error>;
+  /** What it says, kept until somebody reads it. */
+  readonly stderr: Readable;
+  /** Resolves when it has ended, which may be before anybody looks after it. */
+  readonly closed: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
 /** @param options without a coordinator the worker waits for a message that names one: `tellCoordinator` */
@@ -27,7 +32,15 @@ export function forkWorker(options: WorkerProcessOptions): ForkedWorker {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     execArgv: [YOUNG, ...process.execArgv, ...spans],
   });
-  return { child, error: new Promise((resolve) => child.on('error', resolve)) };
+  return {
+    child,
+    error: new Promise((resolve) => child.on('error', resolve)),
+    // Node drops what nobody reads when a process ends.
+    stderr: child.stderr?.pipe(new PassThrough()) ?? new PassThrough().end(),
+    closed: new Promise((resolve) => {
+      child.once('close', (code, signal) => resolve({ code, signal }));
+    }),
+  };
 }
 
 /** To a worker that has gone it is told in vain: whoever hears of its end starts another. */
