@@ -40,6 +40,7 @@ function exchange() {
       shards: 1,
       optimizer,
       passOn,
+      sumsFirst: false,
     });
     one.takeEarly();
   };

@@ -30,16 +30,23 @@ function spareFrames() {
 /** Lets what has been resolved go on. */
 const settled = () => vi.advanceTimersByTimeAsync(0);
 
-it('leave at once, in order, where nothing goes first', async () => {
-  const { sent, push } = spareFrames();
+it('leave at once, in order, where their step counts and nothing goes first', async () => {
+  const { frames, sent, push } = spareFrames();
   push(3, 'a');
+  await settled();
+  expect(sent).toEqual([]);
+  frames.counts(3);
   push(3, 'b');
+  await settled();
+  expect(sent).toEqual(['a', 'b']);
+  push(4, 'c');
   await settled();
   expect(sent).toEqual(['a', 'b']);
 });
 
 it('leave after all that goes first of their step and of earlier ones, and before that of later ones', async () => {
-  const { sent, push, urgent } = spareFrames();
+  const { frames, sent, push, urgent } = spareFrames();
+  frames.counts(4);
   const [gradients, versions, next] = [urgent(3), urgent(3), urgent(4)];
   push(3, 'a');
   push(3, 'b');
@@ -53,7 +60,8 @@ it('leave after all that goes first of their step and of earlier ones, and befor
 });
 
 it('leave one by one while what goes first is on its way, and all where that does not move', async () => {
-  const { sent, push, urgent } = spareFrames();
+  const { frames, sent, push, urgent } = spareFrames();
+  frames.counts(3);
   urgent(3);
   for (const text of 'abcdefghij') push(3, text);
   await vi.advanceTimersByTimeAsync(240);
@@ -77,6 +85,7 @@ it('are forgotten where nobody needs them, and others leave after that', async (
   frames.clear();
   await versions();
   push(4, 'b');
+  frames.counts(4);
   await settled();
   expect(sent).toEqual(['b']);
 });

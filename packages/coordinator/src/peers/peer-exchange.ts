@@ -354,6 +354,7 @@ export class PeerExchange {
       shards,
       optimizer,
       passOn,
+      sumsFirst: this.#update.clipNorm !== undefined,
     };
     for (const worker of workers) worker.send({ $case: 'parts', value });
   }

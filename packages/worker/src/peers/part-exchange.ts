@@ -79,6 +79,7 @@ export class PartExchange {
     const layout = new PartLayout({ number, step, chunkFloats, owners, floats: floatsOf(exchanged) });
     this.#layout = layout;
     this.#passesOn = parts.passOn;
+    if (parts.sumsFirst) this.#sums.counts(Number.POSITIVE_INFINITY);
     this.#changed = new Promise((resolve) => {
       this.#onChange = resolve;
     });
@@ -102,7 +103,9 @@ export class PartExchange {
   }
 
   commit({ layout, ...commit }: CommitParts): void {
-    if (layout === this.#layout?.number) this.#server?.commit(commit);
+    if (layout !== this.#layout?.number) return;
+    this.#server?.commit(commit);
+    this.#sums.counts(commit.step);
   }
 
   /** Part of somebody's gradient. */

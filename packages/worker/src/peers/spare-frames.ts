@@ -1,11 +1,11 @@
 /**
- * Frames that nobody waits for yet, such as sums for the coordinator: they leave after those frames of their step that other workers wait
- * for. One leaves now and then all the same, so that whoever expects them sees that they come.
+ * Frames that nobody waits for yet, such as sums for the coordinator: they leave once their step counts, and after those frames of it that
+ * other workers wait for. One leaves now and then all the same, so that whoever expects them sees that they come.
  */
 
-/** One leaves after so long, in milliseconds, whatever has not left, */
+/** One leaves after so long, in milliseconds, whatever holds it back, */
 const PATIENCE_MS = 250;
-/** and all do, where nothing else has left for so long: a link may be cut. */
+/** and all whose step counts, where nothing that goes first has left for so long: a link may be cut. */
 const STALLED_MS = 1_000;
 
 interface Spare {
@@ -21,6 +21,7 @@ export class SpareFrames {
   /** Frames that go first and have not left, by step. */
   readonly #urgent = new Map<number, number>();
   #movedAt = 0;
+  #counted = -1;
   #wake: () => void = () => {};
 
   constructor(send: (frame: Buffer) => Promise<void>) {
@@ -46,13 +47,21 @@ export class SpareFrames {
     });
   }
 
+  /** Steps up to this one count. */
+  counts(step: number): void {
+    this.#counted = Math.max(step, this.#counted);
+    this.#wake();
+  }
+
   /** Nobody needs those that wait any more. */
   clear(): void {
+    this.#counted = -1;
     this.#waiting = [];
     this.#wake();
   }
 
   #isHeld(step: number): boolean {
+    if (step > this.#counted) return true;
     if (performance.now() > this.#movedAt + STALLED_MS) return false;
     return [...this.#urgent.keys()].some((urgent) => urgent <= step);
   }
