@@ -40,6 +40,7 @@ const alone = [
   'coordinator/test/state-errors',
   'tensor/test/accuracy-of-sums',
   'tensor/test/backends',
+  'tensor/test/huge-file',
   'tensor/test/opinfo',
   'tensor/test/refusals',
   'tensor/test/wasm-session',

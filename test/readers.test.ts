@@ -315,6 +315,7 @@ const others: Record<string, string> = {
   'cli/src/files/write-file.ts': 'writes',
   'cli/src/files/replaced-file.ts': 'a regular file, of which it reads the first bytes',
   'cli/src/redis/start.ts': 'made by this program',
+  'cli/src/commands/train/worker-processes.ts': 'what its own processes print',
   'cli/src/files/temporary-folder.ts': 'made by this program; /proc',
   'tensor/src/node/record-file.ts': 'writes',
   'tensor/src/node/file-size-limit.ts': '/proc',

@@ -104,8 +104,8 @@ export const events = {
     () => 'スイープに必要なくなったため、終了します'),
   // Its weights.
   'no-gradient': start({ epoch: 'number' },
-    ({ epoch }) => `nothing was learned in epoch ${epoch}: the gradients of all its steps were 0. Check that the loss depends on what the model computes, and that nothing in between is always 0, such as a factor or a ReLU`,
-    ({ epoch }) => `エポック ${epoch} では何も学習されませんでした。すべてのステップで勾配が 0 でした。損失がモデルの計算結果に依存しているか、途中に常に 0 になるもの（係数や ReLU など）がないか確認してください`),
+    ({ epoch }) => `nothing was learned in epoch ${epoch}: the gradients of all its steps were 0. Check that the loss depends on what the model computes, and that nothing in between is always 0, such as a factor or a \`relu\``,
+    ({ epoch }) => `エポック ${epoch} では何も学習されませんでした。すべてのステップで勾配が 0 でした。損失がモデルの計算結果に依存しているか、途中に常に 0 になるもの（係数や \`relu\` など）がないか確認してください`),
   // Its workers.
   'worker-joined': routine({ worker: 'text', slots: 'number', backend: 'text' },
     ({ worker, slots, backend }) => `worker ${worker} joined (${counted(slots, 'slot')}, ${backend})`,

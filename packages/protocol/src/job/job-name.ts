@@ -5,6 +5,8 @@ export const NAME_LENGTH = 64;
 
 /** Marks, such as the vowels of Devanagari, only follow letters. */
 const NAME = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*$/u;
+/** The same for editors, some of which know no classes of Unicode: what of ASCII may be in a name. */
+export const ASCII_PATTERN = '^[^ -/:-@\\[-^`{-~][^ -,/:-@\\[-^`{-~]*$';
 /** What a name may have only inside, and what it may not have at all. */
 const FORBIDDEN = /[^\p{L}\p{M}\p{N}_.-]+/gu;
 const NOT_FIRST = /^[^\p{L}\p{N}]+|-+$/gu;
