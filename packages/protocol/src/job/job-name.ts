@@ -3,22 +3,19 @@
 /** Most UTF-16 code units of a name: as UTF-8 at most 192 bytes, so that a file's name has room for the rest of an ID and an ending. */
 export const NAME_LENGTH = 64;
 
-/** Marks, such as the vowels of Devanagari, only follow letters. */
-const NAME = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*$/u;
+/** The form of a name, but for its length. Marks, such as the vowels of Devanagari, only follow letters. */
+export const namePattern = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*$/u;
 /** The same for editors, some of which know no classes of Unicode: what of ASCII may be in a name. */
 export const ASCII_PATTERN = '^[^ -/:-@\\[-^`{-~][^ -,/:-@\\[-^`{-~]*$';
 /** What a name may have only inside, and what it may not have at all. */
 const FORBIDDEN = /[^\p{L}\p{M}\p{N}_.-]+/gu;
 const NOT_FIRST = /^[^\p{L}\p{N}]+|-+$/gu;
 
-/** The form of a name, but for its length. */
-export const namePattern = NAME;
-
 /** Whether a text in normal form C is a name. */
-export const isName = (text: string): boolean => text.length <= NAME_LENGTH && NAME.test(text);
+export const isName = (text: string): boolean => text.length <= NAME_LENGTH && namePattern.test(text);
 
 /** Whether a text may be the ID of a job or of a sweep: its name, a dash, and eight digits. */
-export const isId = (text: string): boolean => text.length <= NAME_LENGTH + 9 && NAME.test(text);
+export const isId = (text: string): boolean => text.length <= NAME_LENGTH + 9 && namePattern.test(text);
 
 /** The parts of any text that a name may have; empty: there are none. */
 export const nameFrom = (text: string): string =>

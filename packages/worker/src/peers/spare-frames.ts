@@ -79,6 +79,7 @@ export class SpareFrames {
 
   /** Resolves when one may leave, or nobody needs it any more. */
   async #turn(spare: Spare): Promise<void> {
+    if (!this.#isHeld(spare.step)) return;
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;

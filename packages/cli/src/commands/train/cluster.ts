@@ -160,7 +160,7 @@ export class EmbeddedCluster {
     if (this.#coordinator) tellCoordinator(worker, this.#coordinator.address);
     let ready = false;
     let lastWords = '';
-    // Where no more threads are to be had, Node may wait for one without end, before anything of ours runs.
+    // If the system allows no more threads, Node may wait for one forever, before any of our code runs.
     const slow = setTimeout(() => {
       log.warn(
         `a worker has not started within ${STARTING_MS / 1000} s: the machine is busy, or allows no more threads (ulimit -u, or the limit of the container)`,
