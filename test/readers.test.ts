@@ -35,6 +35,7 @@ import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { buildModel } from '@kasane/tensor/nn/model';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import parquetFiles from '../packages/data/test/support/parquet-files.json' with { type: 'json' };
 import {
   asOtherUser,
   type BadSource,
@@ -78,6 +79,21 @@ const readers: Record<string, Reader> = {
   'csv, skipping': {
     file: 'table.csv',
     read: (path) => open({ format: 'csv', path, target: 'y', onDamaged: 'skip' }),
+  },
+  'csv: Parquet': {
+    file: 'table.parquet',
+    read: (path) =>
+      open({
+        format: 'csv',
+        path,
+        target: 'kind',
+        columns: { day: 'ignore', at: 'ignore' },
+        missing: 'mean',
+      }),
+  },
+  'csv: JSON Lines': {
+    file: 'table.jsonl',
+    read: (path) => open({ format: 'csv', path, target: 'y' }),
   },
   series: { file: 'series.csv', read: (path) => open({ format: 'series', path, window: 2 }) },
   'text: a file': { file: 'text.txt', read: (path) => open({ ...texts, path }) },
@@ -199,6 +215,8 @@ beforeAll(async () => {
   };
   const rows = Array.from({ length: 12 }, (_, i) => `${i},${i % 2}`).join('\n');
   for (const name of ['table.csv', 'test.csv']) write(name, `x,y\n${rows}\n`);
+  write('table.parquet', Buffer.from(parquetFiles.snappy, 'base64'));
+  write('table.jsonl', rows.replaceAll(/^(.*),(.*)$/gm, '{"x": $1, "y": $2}'));
   write('series.csv', `v\n${rows.replaceAll(/,./g, '')}\n`);
   write('labelled.csv', `text,label\n${rows}\n`);
   for (const name of ['text.txt', 'texts/a.txt', 'texts/b.txt']) write(name, 'so la ti do '.repeat(20));

@@ -11,6 +11,8 @@ import { openIdx, readIdx } from '@kasane/data/idx';
 import { openImageFolder } from '@kasane/data/image-folder';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { CHUNKS_FOLDER, INDEX_FILE, parseIndex } from '@kasane/data/internal/packed/packed-index';
+import { openJsonLines } from '@kasane/data/internal/records/json-lines';
+import { openParquet } from '@kasane/data/internal/records/parquet';
 import { readCsv } from '@kasane/data/internal/tables/csv';
 import { packData } from '@kasane/data/pack';
 import { openPacked } from '@kasane/data/packed';
@@ -27,6 +29,7 @@ import { importOnnx, OnnxImportError } from '@kasane/tensor/io/onnx/import';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '@kasane/tensor/io/safetensors';
 import { buildModel, initializeParameters } from '@kasane/tensor/nn/model';
 import sharp from 'sharp';
+import parquetFiles from '../../packages/data/test/support/parquet-files.json' with { type: 'json' };
 import { smallMnist } from '../support/cluster.ts';
 import { sealed, unsealed } from './sealed.ts';
 
@@ -270,6 +273,29 @@ export async function targets(): Promise<readonly Target[]> {
           ...{ task: 'classification', columns: {}, standardize: true, standardizeTarget: false },
           ...{ missing: 'mean', onDamaged: 'skip' },
         }),
+    },
+    {
+      name: 'parquet',
+      valid: Object.entries(parquetFiles).flatMap(([kind, base64]) =>
+        kind === 'lz4' ? [] : [Buffer.from(base64, 'base64')],
+      ),
+      errors: [DataError],
+      most: 64 * MB,
+      least: 2000,
+      run: async (bytes) => {
+        const { columns, rows } = await openParquet(written('table.parquet', bytes));
+        for await (const { values } of rows(columns.map(({ name }) => name))) values.length;
+      },
+    },
+    {
+      name: 'json-lines',
+      valid: [text('{"a": 1, "b": [1.5, null]}\n\n{"a": 12345678901234567890, "c": {"d": "é"}}\r\n')],
+      errors: [DataError],
+      most: 16 * MB,
+      run: async (bytes) => {
+        const { columns, rows } = await openJsonLines(written('table.jsonl', bytes), 'fail');
+        for await (const { values } of rows(columns.map(({ name }) => name))) values.length;
+      },
     },
     {
       name: 'image-folder',

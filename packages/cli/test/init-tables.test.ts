@@ -288,7 +288,8 @@ it('tables whatever their file is called; other files are said to be texts', asy
   const lined = lines((i) => ` 0.0${i}  ${i}.5   ${(3 * i) % 7}.25`);
   expect((await made('housing.data', lined)).data).toMatchObject({ format: 'csv', delimiter: ' ' });
   const records = lines((i) => JSON.stringify({ x: i, y: 2 * i }));
-  await expect(made('records.jsonl', records)).rejects.toThrow(/contains JSON.*--set format=text/);
+  expect((await made('records.jsonl', records)).data).toMatchObject({ format: 'csv', target: 'y' });
+  await expect(made('records.json', records)).rejects.toThrow(/contains JSON.*--set format=text/);
   const story = await made(
     'story',
     'Once upon a time, there was a gradient.\nIt went down, and down.\n'.repeat(40),

@@ -27,11 +27,12 @@ it.each([
   ['c.csv', '1,abcd\n2,wxyz\n', { format: 'text', text: '2', header: false }],
   ['d.csv', 'text\nabcd\nwxyz\n', { format: 'packed' }],
   ['e.csv', 'text\nabcd\nwxyz\n', undefined],
+  ['f.jsonl', '{"text": "abcd"}\n{"id": 1, "text": "wxyz"}\n', { format: 'text' }],
 ] as const)('%s', async (name, content, data) => {
   const path = write(name, content);
   const samples = await readInputs(trained(data), path, {});
   expect(samples.map(({ x }) => [...x])).toEqual([tokensOf('abcd'), tokensOf('wxyz')]);
-  const from = content.startsWith('1,') ? 1 : 2;
+  const from = /^[1{]/.test(content) ? 1 : 2;
   expect(samples.map((sample) => sample.name)).toEqual([`${path}:${from}`, `${path}:${from + 1}`]);
 });
 
@@ -43,11 +44,6 @@ it.each([
   ],
   ['empty.csv', 'text,label\n,1\n', /empty\.csv:2: the text is missing/],
   ['none.csv', 'text,label\n', /none\.csv: it contains no rows/],
-  [
-    'x.jsonl',
-    '{"text": "abcd"}\n',
-    /x\.jsonl: JSON lines are not supported. Use a CSV file with a column 'text'/,
-  ],
 ])('%s is refused', async (name, content, why) => {
   await expect(readInputs(trained({ text: 'text' }), write(name, content), {})).rejects.toThrow(why);
 });

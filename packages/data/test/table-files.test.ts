@@ -139,7 +139,10 @@ it.each([
 it.each([
   ['<!DOCTYPE html>\n<html><body>404</body></html>\n', /: it is a web page or XML, not a table/],
   ['<?xml version="1.0"?>\n<rows/>\n', /it is a web page or XML/],
-  ['[{"a": 1, "kind": "x"},\n{"a": 2, "kind": "y"}]\n', /it contains JSON, not a table. Convert it to CSV/],
+  [
+    '[{"a": 1, "kind": "x"},\n{"a": 2, "kind": "y"}]\n',
+    /it contains JSON, not CSV. Write one object per line to a file that ends in .jsonl/,
+  ],
   ['{\n  "a": 1\n}\n', /it contains JSON/],
 ])('%j is no table', async (content, message) => {
   await expect(table(content)).rejects.toThrow(message);

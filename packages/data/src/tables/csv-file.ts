@@ -7,9 +7,11 @@ import { DataError } from '../dataset.ts';
 import { shownName } from '../files/folder.ts';
 import { openRegular } from '../files/regular-file.ts';
 import { listOf } from '../problems.ts';
+import { recordKind } from '../records/record-file.ts';
 import { checkMark, decoderOf, KIND_BYTES, notDecoded, requireText } from '../text/decode-text.ts';
 import { checkHeader, FIRST_ROWS, type FirstRow, rowProblem } from './csv-hints.ts';
 import { formOf, type TableForm } from './table-form.ts';
+import { blankLines, MOST_COLUMNS, MOST_FIELDS } from './table-limits.ts';
 
 export interface CsvForm extends Partial<TableForm> {
   /** What is done about a row with too few or too many fields. */
@@ -21,10 +23,8 @@ export interface CsvForm extends Partial<TableForm> {
 /** Characters of one row: a quotation mark that is never closed would take in the rest of the file. */
 const ROW_CHARACTERS = 1 << 22;
 
-/** Of a whole file, and of its fields: they are in memory while it is opened. */
+/** Of a whole file: it is in memory while it is opened. */
 const FILE_BYTES = 1 << 30;
-const MOST_COLUMNS = 1 << 15;
-const MOST_FIELDS = 1 << 27;
 
 /** As many fields as there are columns, in their order; `line` is where the row ends in the file, counted from 1. */
 export type CsvRow = FirstRow;
@@ -45,6 +45,8 @@ export const skippedRows = (skipped: readonly string[], kept: number): string =>
 
 /** @throws DataError when there is no such file, or it has no header */
 export async function openCsvFile(path: string, options: CsvForm): Promise<CsvReader> {
+  // A table is a table, however its file is written.
+  if (recordKind(path)) return (await import('../records/record-table.ts')).openRecordTable(path, options);
   const form = formOf(options);
   const first = await firstRows(path, form);
   const [header] = first;
@@ -113,9 +115,6 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
     },
   };
 }
-
-const blankLines = (path: string, lines: readonly number[]) =>
-  `${path}: skipped ${lines.length === 1 ? 'a blank line' : `${lines.length} blank lines, the first`} on line ${lines[0]}`;
 
 /** A row before its fields are brought to one form. */
 interface WrittenRow extends CsvRow {
@@ -228,7 +227,9 @@ function requireTable(path: string, head: Uint8Array): void {
       `${path}: it is a web page or XML, not a table. If a website sent it in place of the data, download the data again`,
     );
   if (/^\s*(\{\s*("|$)|\[\s*[[{])/.test(start))
-    throw new DataError(`${path}: it contains JSON, not a table. Convert it to CSV`);
+    throw new DataError(
+      `${path}: it contains JSON, not CSV. Write one object per line to a file that ends in .jsonl, or convert it to CSV`,
+    );
 }
 
 /** The characters of a file. Decoders do not say where they fail, so a piece that does is tried line by line. */

@@ -36,7 +36,7 @@ const beginnings: readonly (readonly [start: string, what: string, cure?: string
   ['\xfd7zXZ\0', 'an xz file', 'Unpack it first (xz -d)'],
   ['\x28\xb5\x2f\xfd', 'a Zstandard file', 'Unpack it first (zstd -d)'],
   ['\xd0\xcf\x11\xe0', 'an old Office file, like .xls and .doc', 'Export it as CSV or text'],
-  ['PAR1', 'a Parquet file', 'Export it as CSV'],
+  ['PAR1', 'a Parquet file', 'If it is a table, give it a name that ends in .parquet'],
   ['ARROW1', 'an Arrow (Feather) file', 'Export it as CSV'],
   ['\x89HDF\r\n\x1a\n', 'an HDF5 file', 'Export it as CSV'],
   ['\x93NUMPY', 'a NumPy array (.npy)', 'Save it as CSV with numpy.savetxt'],

@@ -178,8 +178,10 @@ const csvSchema = z
   .strictObject({
     format: z
       .literal('csv')
-      .describe('csv: a table with one sample per row; the first row names the columns.'),
-    path: path('The CSV file.'),
+      .describe(
+        'csv: a table with one sample per row: a CSV file, whose first row names the columns, Parquet (.parquet) or JSON Lines (.jsonl).',
+      ),
+    path: path('The CSV, Parquet or JSON Lines file.'),
     test: path('Test file with the same columns.').optional(),
     validation: validation(0.2, 'Fraction of the rows to hold out for testing if there is no test file.'),
     seed,
@@ -269,7 +271,7 @@ const seriesSchema = z
     format: z
       .literal('series')
       .describe('series: windows over the rows of a CSV file in chronological order.'),
-    path: path('The CSV file.'),
+    path: path('The CSV, Parquet or JSON Lines file.'),
     ...csvForm,
     ...notation,
     time: columnOrColumns

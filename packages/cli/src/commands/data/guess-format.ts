@@ -27,9 +27,9 @@ export interface Guess {
 /** Files of a class that are looked at. */
 const SNIFFED = 5;
 
-const tables = new Set(['.csv', '.tsv', '.tab', '.psv']);
+const tables = new Set(['.csv', '.tsv', '.tab', '.psv', '.parquet', '.jsonl', '.ndjson']);
 const texts = new Set(['.txt', '.md']);
-const archives = new Set(['.zip', '.gz', '.tgz', '.tar', '.parquet', '.json', '.jsonl', '.xlsx']);
+const archives = new Set(['.zip', '.gz', '.tgz', '.tar', '.json', '.xlsx']);
 
 /** @throws KasaneError DATA_INVALID, NO_INPUT */
 export async function guessFormat(path: string): Promise<Guess> {
@@ -62,7 +62,7 @@ async function guessFile(path: string): Promise<Guess> {
   const section = { format: 'text' } as const;
   const note = 'it is read as text for a model that generates text (--set format=csv to read it as a table)';
   if (content !== 'json') return { section, note };
-  const doubt = `${path}: it contains JSON, which is not supported for tables. Convert it to CSV, or read it as text with --set format=text`;
+  const doubt = `${path}: it contains JSON. For a table, write one object per line to a file that ends in .jsonl, or convert it to CSV; or read it as text with --set format=text`;
   return { section, note, doubt };
 }
 

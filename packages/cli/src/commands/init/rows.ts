@@ -1,6 +1,7 @@
 /** How a table is written, as `kasane init` guesses it by its first rows. Every guess is told. */
 
 import { openRegular } from '@kasane/data/internal/files/regular-file';
+import { recordKind } from '@kasane/data/internal/records/record-file';
 import { openCsvFile } from '@kasane/data/internal/tables/csv-file';
 import { FIRST_ROWS, isBySemicolons, isRow } from '@kasane/data/internal/tables/csv-hints';
 import {
@@ -57,6 +58,10 @@ export async function lookAt(
   target: unknown,
   guesses: string[],
 ): Promise<Look> {
+  if (recordKind(path)) {
+    const { columns, rows } = await readRows(path, given);
+    return { path, columns, rows, said: {}, form: formOf({}) };
+  }
   requireSign('delimiter', given, 1);
   requireSign('quote', given, 0);
   const excel = 'skipLines' in given || 'delimiter' in given ? undefined : await excelSign(path);

@@ -9,8 +9,7 @@ import type { Trained } from '../../model/trained.ts';
 import type { ReadInput } from './inputs.ts';
 import { textEncoder, truncated, unknownCharacters } from './text.ts';
 
-const TABLES = new Set(['.csv', '.tsv', '.tab', '.psv']);
-const JSON_LINES = new Set(['.jsonl', '.ndjson']);
+const TABLES = new Set(['.csv', '.tsv', '.tab', '.psv', '.parquet', '.jsonl', '.ndjson']);
 
 /** What the weights, or their job, say of how a table is written; of data that was packed nothing. */
 interface Said extends Partial<TableForm> {
@@ -19,7 +18,7 @@ interface Said extends Partial<TableForm> {
 
 /** Whether an argument is a file of rows, by its name: as one text it would be nonsense. */
 export const isRowsOfTexts = (given: string): boolean =>
-  kindOfPath(given) !== 'nothing' && (TABLES.has(extensionOf(given)) || JSON_LINES.has(extensionOf(given)));
+  kindOfPath(given) !== 'nothing' && TABLES.has(extensionOf(given));
 
 /** @throws DataError where there is no such column, or a row has no text */
 export async function readTextRows(
@@ -30,10 +29,6 @@ export async function readTextRows(
   const said = (data ?? about.data ?? {}) as Said;
   const form = { ...(text.encoding !== undefined && { encoding: text.encoding }), ...said };
   const column = said.text ?? 'text';
-  if (JSON_LINES.has(extensionOf(given)))
-    throw new DataError(
-      `${given}: JSON lines are not supported. Use a CSV file with a column '${column}' and one row per text, or a text file`,
-    );
   const file = await openCsvFile(given, { ...formOf(form), onDamaged: 'fail', asWritten: column });
   const at = file.columns.indexOf(column);
   if (at < 0)
