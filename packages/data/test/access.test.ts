@@ -4,9 +4,10 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isNotPublic } from '@kasane/tensor/internal/node/ip-ranges';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DataError } from '../src/dataset.ts';
-import { accessBeyond, anywhere, checkPath, checkUrl, isPrivate, mayConnect } from '../src/files/access.ts';
+import { accessBeyond, anywhere, checkPath, checkUrl, mayConnect } from '../src/files/access.ts';
 import { type DataOptions, openData } from '../src/open.ts';
 import { fetchFile } from '../src/packed/remote.ts';
 
@@ -236,12 +237,12 @@ describe('hosts', () => {
       ...['2001:2::1', '2001:10::1', '2001:db8::1', '3fff::1', '3fff:fff::1', '5f00::1', 'fec0::1'],
       ...['4000::1', '8000::1', '1::1', '64:ff9b:0:0:0:1::1'],
     ];
-    for (const address of local) expect(isPrivate(address), address).toBe(true);
+    for (const address of local) expect(isNotPublic(address), address).toBe(true);
     for (const address of [
       ...['8.8.8.8', '172.32.0.1', '100.128.0.1', '168.63.129.17', '2606:4700::1', '::ffff:8.8.8.8'],
       ...['64:ff9b::808:808', '2001:4860:4860::8888', '2400:cb00::1', '3ffe:ffff::1'],
     ])
-      expect(isPrivate(address), address).toBe(false);
+      expect(isNotPublic(address), address).toBe(false);
   });
 
   it('are not left by a redirect', async () => {

@@ -3,8 +3,9 @@
  * others, and what it names would be read with this process's rights and from this machine's network.
  */
 import { realpathSync } from 'node:fs';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { isNotPublic } from '@kasane/tensor/internal/node/ip-ranges';
 import { DataError } from '../dataset.ts';
 import { isWithin } from './folder.ts';
 
@@ -18,7 +19,7 @@ export interface Access {
   readonly signal?: AbortSignal;
 }
 
-/** No bounds but those of `isPrivate`: for what a user opens by hand. */
+/** No bounds but those of `isNotPublic`: for what a user opens by hand. */
 export const anywhere: Access = { roots: 'any', hosts: 'public' };
 
 /**
@@ -88,7 +89,7 @@ export function checkUrl(url: URL, access: Access): void {
 
 /** Whether a URL's host may be asked at this address: a private one only where the host itself is named as allowed. */
 export function mayConnect(address: string, url: URL, { hosts }: Access): boolean {
-  if (!isPrivate(address) || process.env.KASANE_ALLOW_LOCAL_URLS === '1') return true;
+  if (!isNotPublic(address) || process.env.KASANE_ALLOW_LOCAL_URLS === '1') return true;
   const host = hostOf(url);
   // Not by a pattern: whoever has a name below it could have that name point anywhere.
   return hosts !== 'public' && hosts.some((allowed) => allowed.toLowerCase() === host);
@@ -104,49 +105,4 @@ const hostOf = (url: URL) => url.hostname.replace(/^\[|\]$/g, '').toLowerCase();
 function fits(host: string, allowed: string): boolean {
   const name = allowed.toLowerCase();
   return name.startsWith('*.') ? host.endsWith(name.slice(1)) : host === name;
-}
-
-/** IPv4 ranges that are not reached over the internet (IANA's special-purpose registry, RFC 6890; multicast and reserved ones). */
-const privateIpv4 = [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  // Azure's host answers each of its machines here with what concerns that machine alone.
-  ['168.63.129.16', 32],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.0.2.0', 24],
-  ['192.88.99.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['198.51.100.0', 24],
-  ['203.0.113.0', 24],
-  ['224.0.0.0', 3],
-] as const;
-/** IPv6: what is not global unicast is private, but for IPv4 addresses as they are written in it and behind a gateway (RFC 6052). */
-const globalIpv6 = new BlockList();
-globalIpv6.addSubnet('2000::', 3, 'ipv6');
-const privateRanges = new BlockList();
-for (const [network, bits] of privateIpv4) privateRanges.addSubnet(network, bits, 'ipv4');
-for (const around of ['::ffff:', '64:ff9b::']) {
-  globalIpv6.addSubnet(`${around}0.0.0.0`, 96, 'ipv6');
-  for (const [network, bits] of privateIpv4)
-    privateRanges.addSubnet(`${around}${network}`, 96 + bits, 'ipv6');
-}
-for (const [network, bits] of [
-  // For protocols, Teredo among them, which leads to any IPv4 address; 6to4 does, too. The others are for documents.
-  ['2001::', 23],
-  ['2001:db8::', 32],
-  ['2002::', 16],
-  ['3fff::', 20],
-] as const) {
-  privateRanges.addSubnet(network, bits, 'ipv6');
-}
-
-/** Whether an address is of this machine, its link, or a private network, or of nobody on the internet. */
-export function isPrivate(address: string): boolean {
-  if (isIP(address) !== 6) return privateRanges.check(address, 'ipv4');
-  return !globalIpv6.check(address, 'ipv6') || privateRanges.check(address, 'ipv6');
 }

@@ -1,6 +1,8 @@
 /** Addresses of hosts, as people write them and as servers take them. Loads nothing: the command line reads options with it. */
 import { isIP, isIPv6 } from 'node:net';
 
+export { isOfPrivateNetwork } from '@kasane/tensor/internal/node/ip-ranges';
+
 /** host:port as clients and URLs take it: an IPv6 address in brackets. */
 export function hostPort(host: string, port: number): string {
   const bare = bareHost(host);
@@ -15,13 +17,6 @@ export const plainIp = (ip: string): string =>
   bareHost(ip)
     .replace(/^::ffff:(?=\d+\.)/i, '')
     .replace(/%.*$/, '');
-
-/** Networks of people's own: 10/8, 172.16/12, 192.168/16, 100.64/10 (of providers), and fc00::/7 of IPv6. */
-const PRIVATE =
-  /^(10\.|172\.(1[6-9]|2\d|3[01])\.|192\.168\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.)|^f[cd][\da-f]{2}:/i;
-
-/** Whether this is an IP address of a private network: neither of this machine, nor of its link, nor of the internet. */
-export const isOfPrivateNetwork = (ip: string): boolean => isIP(ip) > 0 && PRIVATE.test(ip);
 
 const EXPECTED = 'expected HOST:PORT, such as 127.0.0.1:7420 or [::1]:7420';
 
