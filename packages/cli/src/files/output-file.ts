@@ -4,7 +4,7 @@ import { accessSync, copyFileSync, existsSync, constants as fs, readFileSync, st
 import { dirname, join, parse, resolve } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
-import { objectivesOf } from '@kasane/protocol/internal/job/search-schema';
+import { isMultiObjective } from '@kasane/protocol/internal/job/search-schema';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { systemFailure } from '../process/system-errors.ts';
 import { isOnePlace, requireReplaceable } from './replaced-file.ts';
@@ -68,8 +68,9 @@ export function jobFileBeside(weights: string): string {
 export function sweepPlace({ name, search }: Sweep, asked: string | undefined, file: string): WeightsPlace {
   const place = weightsPlace(name, asked);
   // Of several metrics, those of trial 3 are photos-3.safetensors and photos-3.job.json.
-  const own = objectivesOf(search).length < 2 ? file : file.replace(/-\d+(?=\.job\.json$)/i, '');
-  const isTrial = objectivesOf(search).length < 2 || own !== file;
+  const several = isMultiObjective(search);
+  const own = several ? file.replace(/-\d+(?=\.job\.json$)/i, '') : file;
+  const isTrial = !several || own !== file;
   if (file !== '-' && isTrial && isOnePlace(jobFileBeside(place.out), own))
     throw new KasaneError(
       'USAGE',

@@ -1,5 +1,10 @@
 /** Which trial is best, or which are. */
-import { type Assignment, objectivesOf, type SearchSpec } from '@kasane/protocol/internal/job/search-schema';
+import {
+  type Assignment,
+  isMultiObjective,
+  objectivesOf,
+  type SearchSpec,
+} from '@kasane/protocol/internal/job/search-schema';
 import { better, type DecidedAction, lastOf, type Trial, trialsOf } from './actions.ts';
 import { frontOf } from './front.ts';
 
@@ -30,7 +35,7 @@ export function bestOf(
   actions: readonly DecidedAction[],
 ): RankedTrial | undefined {
   const trials = trialsOf(search, actions);
-  const [onFront] = objectivesOf(search).length > 1 ? frontOf(trials) : [];
+  const [onFront] = isMultiObjective(search) ? frontOf(trials) : [];
   if (onFront) return ranked(search, onFront);
   const [first, ...others] = trials;
   if (!first) return undefined;
@@ -43,7 +48,7 @@ export function frontNumbers(
   search: Pick<SearchSpec, 'metric'>,
   actions: readonly DecidedAction[],
 ): readonly number[] {
-  if (objectivesOf(search).length < 2) return [];
+  if (!isMultiObjective(search)) return [];
   return frontOf(trialsOf(search, actions)).map(({ number }) => number);
 }
 

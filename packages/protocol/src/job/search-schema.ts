@@ -201,3 +201,7 @@ export const objectivesOf = ({ metric }: Pick<SearchSpec, 'metric'>): readonly O
     metric: each,
     minimize: !isHigherBetter(each),
   }));
+
+/** Whether trials are compared by several metrics, so that the best ones form a Pareto front. */
+export const isMultiObjective = (search: Pick<SearchSpec, 'metric'>): boolean =>
+  objectivesOf(search).length > 1;

@@ -5,7 +5,7 @@ import type { CoordinatorClient, SweepWithTrials } from '@kasane/protocol/client
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
-import { objectivesOf } from '@kasane/protocol/internal/job/search-schema';
+import { isMultiObjective } from '@kasane/protocol/internal/job/search-schema';
 import { replacedNote, type WeightsPlace } from '../../files/output-file.ts';
 import { versionOf } from '../../files/write-file.ts';
 import { frontOf } from '../../render/sweep.ts';
@@ -41,7 +41,7 @@ export function placeOfTrial(
 
 /** What is said before a sweep that will replace weights of an earlier one; undefined where it will not. */
 export function noteOfReplaced({ search }: Sweep, { out, replaces }: WeightsPlace): string | undefined {
-  if (objectivesOf(search).length < 2) return replaces ? replacedNote(out) : undefined;
+  if (!isMultiObjective(search)) return replaces ? replacedNote(out) : undefined;
   const { name, ext } = parse(out);
   const folder = dirname(out);
   const isOfTrial = (file: string) =>
