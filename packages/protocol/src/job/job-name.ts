@@ -5,6 +5,9 @@ export const NAME_LENGTH = 64;
 
 /** The form of a name, but for its length. Marks, such as the vowels of Devanagari, only follow letters. */
 export const namePattern = /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*$/u;
+/** What a name may be, for error messages. */
+export const NAME_RULE =
+  'expected only letters, digits, dots, dashes and underscores, without a dot or dash at the start';
 /** The same for editors, some of which know no classes of Unicode: what of ASCII may be in a name. */
 export const ASCII_PATTERN = '^[^ -/:-@\\[-^`{-~][^ -,/:-@\\[-^`{-~]*$';
 /** What a name may have only inside, and what it may not have at all. */

@@ -16,7 +16,7 @@ import { dataSchema } from './job-data.ts';
 import { exchangeSchema } from './job-exchange.ts';
 import { refusal } from './job-issues.ts';
 import { describeModelJson, modelSchema } from './job-model.ts';
-import { ASCII_PATTERN, NAME_LENGTH, namePattern } from './job-name.ts';
+import { ASCII_PATTERN, NAME_LENGTH, NAME_RULE, namePattern } from './job-name.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
 import { optimizerSchema, scheduleSchema } from './job-optimizer.ts';
 import { checkShape } from './job-shape.ts';
@@ -169,10 +169,7 @@ export const jobSchema = z
       .normalize('NFC')
       .min(1)
       .max(NAME_LENGTH)
-      .refine(
-        (name) => namePattern.test(name),
-        'expected only letters, digits, dots, dashes and underscores, without a dot or dash at the start',
-      )
+      .refine((name) => namePattern.test(name), NAME_RULE)
       .meta({
         description:
           "Name of the job: letters of any script, digits, dots, dashes and underscores. The job's ID begins with it.",

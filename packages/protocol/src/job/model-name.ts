@@ -1,24 +1,21 @@
 /** Names of registered models: NAME:VERSION, or NAME:ALIAS. */
 import { KasaneError } from '../errors.ts';
-import { isName } from './job-name.ts';
+import { isName, NAME_LENGTH, NAME_RULE } from './job-name.ts';
 
-/** A registered model as it is asked for: the reference is a version or an alias. */
+/** A reference to a registered model: by version or by alias. */
 export interface ModelName {
   readonly name: string;
   readonly reference: string;
 }
 
-const WHAT =
-  'expected at most 64 letters, digits, dots, dashes and underscores, without a dot or dash at the start';
-
-/** The parts of NAME:VERSION or NAME:ALIAS; undefined for what is none, such as a path or a job's ID. */
+/** Parses NAME:VERSION or NAME:ALIAS; undefined for anything else, such as a path or a job ID. */
 export function modelName(text: string): ModelName | undefined {
   const [name = '', reference = '', ...more] = text.normalize('NFC').split(':');
   if (more.length > 0 || !isName(name) || !isName(reference) || isFileName(reference)) return undefined;
   return { name, reference };
 }
 
-/** It would be taken for a file. */
+/** Such a reference would be mistaken for a file. */
 const isFileName = (reference: string): boolean => reference.endsWith('.safetensors');
 
 /** @throws KasaneError USAGE */
@@ -31,12 +28,13 @@ export function requireModelName(text: string): ModelName {
   );
 }
 
-/** @param what it is: a name, a version or an alias @throws KasaneError USAGE */
+/** @param what the part that `text` is @throws KasaneError USAGE */
 export function checkModelPart(what: 'name' | 'version' | 'alias', text: string): void {
-  if (!isName(text)) throw new KasaneError('USAGE', `model ${what} '${text}': ${WHAT}`);
+  if (!isName(text))
+    throw new KasaneError('USAGE', `model ${what} '${text}': ${NAME_RULE}, at most ${NAME_LENGTH}`);
   if (isFileName(text))
     throw new KasaneError(
       'USAGE',
-      `model ${what} '${text}' would be taken for a file; leave out .safetensors`,
+      `model ${what} '${text}' would be mistaken for a file; remove .safetensors`,
     );
 }
