@@ -11,7 +11,7 @@ import type {
 import { assign, isSame, placeOf, sizeOf, valueAt } from '@kasane/protocol/internal/job/search-space';
 import type { Trial } from './actions.ts';
 import { unit, unitAndNormal } from './draws.ts';
-import { bestFirst } from './front.ts';
+import { bestAmong } from './front.ts';
 
 /** Of a number, as a fraction of its range: standard deviation of a change; more where there are fewer than ten values. */
 const CHANGE = 0.1;
@@ -37,7 +37,7 @@ export function sampleEvolution(
     { length: Math.ceil(alive.length / 4) },
     (_, n) => alive[Math.floor(draw(n) * alive.length)]!,
   );
-  const parent = bestFirst(alive).find((trial) => rivals.includes(trial));
+  const parent = bestAmong(rivals, alive);
   if (!parent) return random;
   const variable = Object.keys(parent.assignment).filter((path) => sizeOf(parameters[path]!) > 1);
   const changed = variable[Math.floor(draw(rivals.length) * variable.length)];

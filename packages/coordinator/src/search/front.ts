@@ -35,6 +35,17 @@ export function frontOf(trials: readonly Trial[]): readonly Trial[] {
   return front;
 }
 
+/** The fronts from the best to the worst: each dominated only by trials on earlier ones. */
+function* frontsOf(trials: readonly Trial[]): Generator<readonly Trial[]> {
+  let left = trials.filter(isEvaluated);
+  while (left.length > 0) {
+    const front = frontOf(left);
+    yield front;
+    const taken = new Set(front);
+    left = left.filter((trial) => !taken.has(trial));
+  }
+}
+
 /** Of a front: those first whose neighbors are far away, so that it is known evenly. The ends come before all. */
 function loneliestFirst(front: readonly Trial[]): readonly Trial[] {
   const distances = new Map(front.map((trial) => [trial, 0]));
@@ -59,17 +70,27 @@ function loneliestFirst(front: readonly Trial[]): readonly Trial[] {
 
 /**
  * Trials from the best to the worst. Of several metrics: front after front.
- * @param most only so many are wanted: the order of those after them does not matter
+ * @param most how many are needed in order; the others follow in any order
  */
 export function bestFirst(trials: readonly Trial[], most = trials.length): readonly Trial[] {
   if (trials.every(({ further }) => further.length === 0)) return [...trials].sort(better);
   const sorted: Trial[] = [];
-  let left = trials.filter(isEvaluated);
-  while (left.length > 0 && sorted.length < most) {
-    const front = frontOf(left);
+  for (const front of frontsOf(trials)) {
     sorted.push(...loneliestFirst(front));
-    const taken = new Set(front);
-    left = left.filter((trial) => !taken.has(trial));
+    if (sorted.length >= most) break;
   }
+  const isSorted = new Set(sorted);
+  const left = trials.filter((trial) => isEvaluated(trial) && !isSorted.has(trial));
   return [...sorted, ...left, ...trials.filter((trial) => !isEvaluated(trial)).sort(better)];
+}
+
+/** The first of `candidates` in the order of `bestFirst(population)`, without sorting the whole population. */
+export function bestAmong(candidates: readonly Trial[], population: readonly Trial[]): Trial | undefined {
+  if (population.every(({ further }) => further.length === 0)) return [...candidates].sort(better)[0];
+  const isCandidate = new Set(candidates);
+  for (const front of frontsOf(population)) {
+    if (front.some((trial) => isCandidate.has(trial)))
+      return loneliestFirst(front).find((trial) => isCandidate.has(trial));
+  }
+  return undefined;
 }

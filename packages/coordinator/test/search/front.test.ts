@@ -3,7 +3,7 @@ import type { SearchSpec } from '@kasane/protocol/internal/job/search-schema';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Trial } from '../../src/search/actions.ts';
-import { bestFirst, frontOf } from '../../src/search/front.ts';
+import { bestAmong, bestFirst, frontOf } from '../../src/search/front.ts';
 import { bestOf, frontNumbers } from '../../src/search/ranking.ts';
 import { type Outcome, runSweep } from './arrivals.ts';
 
@@ -26,6 +26,18 @@ it('has everyone whom nobody dominates, and nobody else', () => {
         all.some((other) => dominates(other, point)) ? [] : number,
       );
       expect(front).toEqual(expected);
+    }),
+  );
+});
+
+it.each([1, 2])('finds the best of some trials by the order of all, by %i metrics', (metrics) => {
+  fc.assert(
+    fc.property(points(metrics), fc.func(fc.boolean()), (all, isCandidate) => {
+      const trials = all.map(trialOf);
+      const candidates = trials.filter(({ number }) => isCandidate(number));
+      expect(bestAmong(candidates, trials)).toBe(
+        bestFirst(trials).find((trial) => candidates.includes(trial)),
+      );
     }),
   );
 });
