@@ -194,6 +194,123 @@ it('the same trials and front of two metrics, for any workers and through a rest
   expect(further[best! - 1]!.front).toBe(true);
 });
 
+describe('weights are handed on, the same for any workers and through restarts', { timeout: 240_000 }, () => {
+  /** The results of one worker, of two with restarts, and of three of which one is killed. */
+  async function results(searched: Partial<SweepFile['search']>, training: object) {
+    const all = [];
+    for (const workers of [1, 2, 3]) {
+      await using some = await clusterOf(workers - (workers === 3 ? 1 : 0));
+      const victim = workers === 3 ? await some.cluster.worker() : undefined;
+      const { id } = await some.client.submitSweep(file({ halving: undefined, ...searched }, training));
+      for (let restarts = 0; restarts < 2; restarts++) {
+        for await (const { trials } of some.client.sweep(id).watch())
+          if (trials.filter(({ value }) => value !== undefined).length > 2 + 3 * restarts) break;
+        if (workers !== 2) continue;
+        await some.cluster.stopCoordinator();
+        await some.cluster.startCoordinator();
+      }
+      victim?.kill('SIGKILL');
+      const last = await ended(some.client, id);
+      expect(last.sweep).toMatchObject({ state: SweepState.SWEEP_STATE_SUCCEEDED, failed: 0 });
+      const calls = some.cluster.client;
+      const jobs = await calls.list(100, { sweep: id, withSpecs: true });
+      calls.close();
+      for (const { job, parent } of last.trials) {
+        const { init } = JSON.parse(jobs.find((each) => each.id === job)!.spec) as { init?: string };
+        expect(init).toBe(parent > 0 ? `job:${id}-${parent}` : undefined);
+      }
+      const { best, trials } = await resultOf(some.client, last);
+      all.push({
+        best,
+        trials: trials.map((each, index) => ({ ...each, parent: last.trials[index]!.parent })),
+      });
+    }
+    expect(all[1]).toEqual(all[0]);
+    expect(all[2]).toEqual(all[0]);
+    return all[0]!.trials;
+  }
+
+  it('by generations of a population', async () => {
+    const trials = await results(
+      {
+        ...{ sampler: 'population', population: 4, trials: 12 },
+        parameters: {
+          'training.learningRate': { log: [0.0001, 0.1] },
+          'training.optimizer.weightDecay': { log: [0.0001, 0.1] },
+        },
+      },
+      { epochs: 1, optimizer: { type: 'adamw' } },
+    );
+    expect(trials.slice(0, 4).every(({ parent }) => parent === 0)).toBe(true);
+    for (const [generation, from] of [[1, 0] as const, [2, 4] as const]) {
+      const parents = trials.slice(4 * generation, 4 * generation + 4).map(({ parent }) => parent - 1);
+      // Three go on, and the worst starts from the best.
+      const values = trials.slice(from, from + 4).map(({ value }) => value!);
+      const own = parents.filter((parent, member) => parent === from + member);
+      expect(own).toHaveLength(3);
+      const other = parents.find((parent, member) => parent !== from + member)!;
+      expect(values[other - from]).toBe(Math.max(...values));
+    }
+    expect(trials[8]!.value).toBeGreaterThan(trials[0]!.value!);
+  });
+
+  it('by evolution, as far as shapes fit', async () => {
+    const layers = (units: number) => [
+      { type: 'flatten' },
+      ...(units > 0 ? [{ type: 'dense', units }, { type: 'relu' }] : []),
+      { type: 'dense', units: 10 },
+    ];
+    const trials = await results(
+      {
+        ...{ sampler: 'evolution', inherit: true, trials: 12 },
+        parameters: {
+          'model.layers': { choices: [layers(0), layers(8), layers(16)] },
+          'training.learningRate': { log: [0.0001, 0.1] },
+        },
+      },
+      { epochs: 1 },
+    );
+    const parents = trials.map(({ parent }) => parent);
+    expect(parents.slice(0, 5)).toEqual([0, 0, 0, 0, 0]);
+    // Of what has one layer, nothing fits what has two: such a child has no parent.
+    const oneLayer = (trial: number) =>
+      (JSON.parse(trials[trial]!.assignment) as { 'model.layers': unknown[] })['model.layers'].length === 2;
+    for (const [index, parent] of parents.entries())
+      if (parent > 0) expect(oneLayer(index)).toBe(oneLayer(parent - 1));
+    expect(parents.slice(5).some((parent) => parent > 0)).toBe(true);
+    expect(parents.slice(5).some((parent) => parent === 0)).toBe(true);
+  });
+});
+
+it('a job starts from the weights of another by its ID, which stays until then', {
+  timeout: 120_000,
+}, async () => {
+  await using one = await clusterOf(1);
+  const { client } = one;
+  const { search: _, ...job } = file({}, { epochs: 1 });
+  const first = await client.submit(job);
+  await first.result();
+  const second = await client.submit({
+    ...job,
+    init: `job:${first.id}`,
+    training: { epochs: 300, batch: 60 },
+  });
+  await expect(client.job(first.id).delete()).rejects.toMatchObject({
+    code: 'JOB_STATE',
+    message: expect.stringContaining(`job ${second.id} starts from the weights of job ${first.id}`),
+  });
+  await expect(client.submit({ ...job, init: `job:${second.id}` })).rejects.toMatchObject({
+    code: 'JOB_INVALID',
+    message: `init: job ${second.id} has no final weights: it has not succeeded`,
+  });
+  await second.cancel();
+  await client.job(first.id).delete();
+  await expect(client.submit({ ...job, init: `job:${first.id}` })).rejects.toMatchObject({
+    code: 'JOB_INVALID',
+    message: `init: there is no job '${first.id}' on this coordinator; list its jobs with \`kasane jobs\``,
+  });
+});
+
 describe('what people do meanwhile', { timeout: 120_000 }, () => {
   const own = new CleanUp();
   const cluster = new TestCluster(own);

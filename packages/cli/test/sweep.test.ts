@@ -1,6 +1,6 @@
 /** `kasane sweep` and `kasane sweeps` as people use them: what they print, what they leave, and what they refuse. */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSweepFile } from '@kasane/protocol/job-file';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -98,6 +98,45 @@ it('of several metrics, ends with the weights and job files of the front', { tim
   expect(again.stdout).toMatch(/^2 +\* +succeeded +2\/2 +\d\d\.\d\d % +7,850/m);
   expect(again.stdout).toMatch(/^Front of 2 trials in .*: no other trial is better than /m);
   expect(again.stdout).toMatch(/^2 +\d\d\.\d\d % +7,850 +w-2\.safetensors$/m);
+});
+
+it('of a population, ends with what the best trial started from: that trains the same by itself', {
+  timeout: 240_000,
+}, async () => {
+  const population = readFileSync(join(cwd, 'sweep.yaml'), 'utf8')
+    .replace('sampler: grid', 'sampler: population\n  population: 2\n  trials: 4')
+    .replace('epochs: 2', 'epochs: 1')
+    .replace('choices: [0.01, 0.0000001]', 'log: [0.0001, 0.01]');
+  writeFileSync(join(cwd, 'population.yaml'), population);
+  const args = ['--workers', '1', '--json', '--out', 'pbt/p.safetensors'];
+  const { stdout, stderr, code } = await run('sweep', 'population.yaml', ...args);
+  expect({ stderr, code }).toMatchObject({ code: 0 });
+  const swept = JSON.parse(stdout);
+  expect(swept.best.trial).toBeGreaterThan(2);
+  expect(swept.best.parent).toBeLessThan(3);
+  expect(swept.init).toBe(join(cwd, 'pbt/p.init.safetensors'));
+  expect(JSON.parse(readFileSync(swept.jobFile, 'utf8'))).toMatchObject({
+    init: 'p.init.safetensors',
+    training: { seed: 2 },
+  });
+  // From the folder alone, wherever it is.
+  renameSync(join(cwd, 'pbt'), join(cwd, 'elsewhere'));
+  const again = await run(
+    'train',
+    'elsewhere/p.job.json',
+    '--workers',
+    '1',
+    '--json',
+    '--out',
+    'o.safetensors',
+  );
+  expect(again).toMatchObject({ code: 0 });
+  expect(JSON.parse(again.stdout).digest).toBe(swept.digest);
+  const shown = await run('sweep', 'population.yaml', '--workers', '1', '--out', 'p.safetensors');
+  expect(shown.stdout).toMatch(/^TRIAL +FROM +STATE +EPOCHS +TEST ACCURACY +training\.learningRate$/m);
+  expect(shown.stdout).toMatch(/^[12] +- +succeeded/m);
+  expect(shown.stdout).toMatch(/^[34] +[12] +succeeded/m);
+  expect(shown.stdout).toMatch(/^Started {2}from the weights of trial [12], in \S+p\.init\.safetensors$/m);
 });
 
 it('runs on a coordinator, is listed and cancelled there', { timeout: 120_000 }, async () => {

@@ -44,12 +44,61 @@ const refused: readonly (readonly [what: string, text: string, message: string])
   [
     'a mistyped option',
     head('sampeler: tpe\nparameters: { training.batch: { choices: [8, 16] } }'),
-    "my.yaml:5: search.sampeler: unknown key; did you mean 'sampler'? Available: metric, sampler, trials, atOnce, seed, order, halving, keepCheckpoints, parameters",
+    "my.yaml:5: search.sampeler: unknown key; did you mean 'sampler'? Available: metric, sampler, population, inherit, trials, atOnce, seed, order, halving, keepCheckpoints, parameters",
   ],
   [
     'a sampler that does not exist',
     head('sampler: bayes\nparameters: { training.batch: { choices: [8, 16] } }'),
-    'my.yaml:5: search.sampler: expected one of grid, random, sobol, tpe, evolution',
+    'my.yaml:5: search.sampler: expected one of grid, random, sobol, tpe, evolution, population',
+  ],
+  [
+    'a population of another sampler',
+    head('sampler: tpe\npopulation: 4\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:6: search.population: the sampler is tpe; remove this, or set sampler: population',
+  ],
+  [
+    'weights handed on by a sampler without parents',
+    head('sampler: tpe\ninherit: true\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:6: search.inherit: sampler tpe does not make trials from earlier ones; use sampler evolution or population',
+  ],
+  [
+    'a population that is told to hand on',
+    head('sampler: population\ninherit: false\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:6: search.inherit: sampler population always hands weights on; remove this',
+  ],
+  [
+    'a population with halving',
+    head(
+      'sampler: population\nhalving: { minEpochs: 3 }\nparameters: { training.batch: { choices: [8, 16] } }',
+    ),
+    'my.yaml:6: search.halving: trials start from the final weights of earlier ones, and those that are stopped early have none; remove halving',
+  ],
+  [
+    'a population by arrival',
+    head('sampler: population\norder: arrival\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:6: search.order: a generation starts when the one before has ended, so nothing depends on the order of arrival; remove this',
+  ],
+  [
+    'a seed that varies where weights are handed on',
+    head('sampler: evolution\ninherit: true\nparameters: { training.seed: { choices: [8, 16] } }'),
+    'my.yaml:7: search.parameters.training.seed: it cannot vary where trials start from the weights of earlier ones: it follows from those',
+  ],
+  [
+    'tensors that vary in a population',
+    `${layers}model.layers.0.units: { integers: [4, 8] }\n  sampler: population\n`,
+    'my.yaml:8: search.parameters.model.layers.0.units: it changes the tensors of the model (dense1.weight [4, 8] instead of [4, 4]), so weights cannot be handed on whole; vary keys that do not, such as training.learningRate or the rate of a dropout layer, or use sampler evolution with inherit: true',
+  ],
+  [
+    'less than whole generations',
+    head('sampler: population\ntrials: 32\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:6: search.trials: 32 are not whole generations of 6; expected 30 or 36, or another population',
+  ],
+  [
+    'a single generation',
+    head(
+      'sampler: population\npopulation: 8\ntrials: 8\nparameters: { training.batch: { choices: [8, 16] } }',
+    ),
+    'my.yaml:7: search.trials: 8, and a generation has 8, so none would start from the weights of another; expected at least 16, or a smaller population',
   ],
   [
     'no trials',

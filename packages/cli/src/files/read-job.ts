@@ -6,7 +6,7 @@ import { isUrl } from '@kasane/data/internal/packed/remote';
 import { decodeText } from '@kasane/data/internal/text/decode-text';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { isFields } from '@kasane/protocol/internal/job/fields';
-import { modelName } from '@kasane/protocol/internal/job/model-name';
+import { jobOfInit, modelName } from '@kasane/protocol/internal/job/model-name';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkJob, type Job, type JobSpec, type TrainingSpec } from '@kasane/protocol/job';
 import type { Opening, readLayer as readLayerOf } from '@kasane/protocol/job-file';
@@ -190,9 +190,9 @@ export function withPlaces<Written extends { readonly data?: unknown; readonly i
   };
 }
 
-/** A registered model has no path. */
+/** A registered model has no path, and a job's weights have none here. */
 const placeOfInit = (init: string, placeOf: PlaceOf): string =>
-  modelName(init) ? init : placeOf('init', init);
+  modelName(init) || jobOfInit(init) !== undefined ? init : placeOf('init', init);
 
 /** What a file says, as it was written, with absolute paths; those that a sweep chooses from, too. @throws KasaneError JOB_INVALID */
 function placed(value: unknown, placeOf: PlaceOf): unknown {

@@ -29,11 +29,12 @@ const metricsOf = ({ objectives }: Compared, { value, further }: Trial): readonl
 export const trialRecord = (
   sweep: Compared,
   trial: Trial,
-  { number, job, state, assignment, epochs, value, error, front } = trial,
+  { number, job, state, assignment, parent, epochs, value, error, front } = trial,
 ) => ({
   trial: number,
   job: job || null,
   state: trialStates[state],
+  parent: parent || null,
   values: JSON.parse(assignment) as Readonly<Record<string, unknown>>,
   epochs,
   value: value ?? null,
@@ -128,13 +129,15 @@ export function trialTable(sweep: Sweep, trials: readonly Trial[]): readonly str
   const paths = [...new Set(rows.flatMap(({ values }) => Object.keys(values)))];
   const { objectives } = sweep;
   const hasFront = objectives.length > 1;
+  const hasParents = rows.some(({ trial }) => trial.parent > 0);
   const head = [
-    ...['TRIAL', ...(hasFront ? ['FRONT'] : []), 'STATE', 'EPOCHS'],
+    ...['TRIAL', ...(hasFront ? ['FRONT'] : []), ...(hasParents ? ['FROM'] : []), 'STATE', 'EPOCHS'],
     ...[...objectives.map((each) => metricWords(each).toUpperCase()), ...paths],
   ];
   const cells = rows.map(({ trial, values }) => [
     String(trial.number),
     ...(hasFront ? [trial.front ? '*' : ''] : []),
+    ...(hasParents ? [trial.parent > 0 ? String(trial.parent) : '-'] : []),
     trialStates[trial.state],
     `${trial.epochs}/${sweep.epochs}`,
     ...objectives.map((each, index) => valueText(each, index === 0 ? trial.value : trial.further[index - 1])),

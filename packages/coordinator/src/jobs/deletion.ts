@@ -2,6 +2,7 @@
 import { realpath } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { jobOfInit } from '@kasane/protocol/internal/job/model-name';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -78,7 +79,7 @@ function requireEnded({ id, state }: JobRecord): void {
 async function requireUnused(id: string, starts: readonly Start[], stateDirectory: string): Promise<void> {
   const folder = (await placeOf(join(stateDirectory, JOBS, id))) + sep;
   for (const { user, init } of starts) {
-    if (!(await placeOf(init)).startsWith(folder)) continue;
+    if (jobOfInit(init) !== id && !(await placeOf(init)).startsWith(folder)) continue;
     const right = 'delete it once that has ended';
     throw new KasaneError('JOB_STATE', `${user} starts from the weights of job ${id} (\`init\`); ${right}`);
   }

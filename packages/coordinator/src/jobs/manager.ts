@@ -90,7 +90,7 @@ export class JobManager {
   constructor(options: ManagerOptions) {
     this.#options = options;
     this.record = options.events;
-    this.#checks = new JobChecks(options.access, options.workers, this.opened, options.store.models);
+    this.#checks = new JobChecks(options.access, options.workers, this.opened, options.store);
     this.#waits = new Waits(options.events);
     this.runs = new Runs({
       ...options,

@@ -93,7 +93,7 @@ export class SavedState {
   async #starting(access: Access): Promise<StartingWeights> {
     const { id, job, store } = this.#options;
     try {
-      return await startingWeights(job, store.get(id)?.init ?? '', access, store.models);
+      return await startingWeights(job, store.get(id)?.init ?? '', access, store);
     } catch (error) {
       throw access.signal?.aborted ? access.signal.reason : error;
     }

@@ -7,6 +7,8 @@ export interface Action {
   readonly trial: number;
   /** Path of the job file to value; only parameters whose condition holds. */
   readonly assignment: Assignment;
+  /** The trial whose final weights it starts from, if it does. */
+  readonly parent?: number | undefined;
   /** The trial is trained until this epoch has been evaluated, counted from 1. */
   readonly epochs: number;
 }

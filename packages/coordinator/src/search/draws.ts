@@ -4,7 +4,7 @@ import { keyOfSeed, philox4x32, unitInterval } from '@kasane/tensor/random';
 
 /** Word 3 of the counter; see tensor/random. */
 const SEARCH_STREAM = 0x8000_0400;
-const purposes = { value: 0, shift: 1, candidate: 2, mutation: 3 } as const;
+const purposes = { value: 0, shift: 1, candidate: 2, mutation: 3, parent: 4 } as const;
 
 /** A number of a trial for a parameter. */
 export interface Place {

@@ -12,6 +12,7 @@ import { assign, isSame, placeOf, sizeOf, valueAt } from '@kasane/protocol/inter
 import type { Trial } from './actions.ts';
 import { unit, unitAndNormal } from './draws.ts';
 import { bestAmong } from './front.ts';
+import type { Picked } from './samplers.ts';
 
 /** Of a number, as a fraction of its range: standard deviation of a change; more where there are fewer than ten values. */
 const CHANGE = 0.1;
@@ -28,7 +29,7 @@ export function sampleEvolution(
   trial: number,
   trials: readonly Trial[],
   random: Assignment,
-): Assignment {
+): Picked {
   const { seed, parameters } = search;
   const population = trials.filter(({ losses, failedAt }) => losses.size > 0 && failedAt === undefined);
   const alive = population.slice(-populationOf(search));
@@ -38,16 +39,17 @@ export function sampleEvolution(
     (_, n) => alive[Math.floor(draw(n) * alive.length)]!,
   );
   const parent = bestAmong(rivals, alive);
-  if (!parent) return random;
+  if (!parent) return { assignment: random };
   const variable = Object.keys(parent.assignment).filter((path) => sizeOf(parameters[path]!) > 1);
   const changed = variable[Math.floor(draw(rivals.length) * variable.length)];
-  return assign(parameters, (parameter, index, path) => {
+  const assignment = assign(parameters, (parameter, index, path) => {
     const inherited = parent.assignment[path];
     if (inherited === undefined) return random[path] ?? fresh(parameter, { seed, trial, parameter: index });
     return path === changed
       ? mutated(parameter, inherited, { seed, trial, parameter: index + 1 })
       : inherited;
   });
+  return { assignment, ...(search.inherit && { parent: parent.number }) };
 }
 
 interface Where {

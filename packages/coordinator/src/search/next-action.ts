@@ -75,8 +75,10 @@ function decideFrom(
   if (promoted) return promoted;
   const trial = trials.length;
   if (trial < search.trials) {
-    const assignment = samplerOf(search).sample(search, trial, trials);
-    return { kind: 'start', trial, assignment, epochs: rungs[bracketsOf(search, rungs, trial + 1)[trial]!]! };
+    const { sample, isReady } = samplerOf(search);
+    if (isReady?.(search, trial, trials) === false) return undefined;
+    const epochs = rungs[bracketsOf(search, rungs, trial + 1)[trial]!]!;
+    return { kind: 'start', trial, ...sample(search, trial, trials), epochs };
   }
   const isOver = actions.every(
     ({ outcome }, index) => outcome !== undefined && (visible?.has(index) ?? true),

@@ -88,6 +88,8 @@ const steps: Readonly<Record<number, Step>> = {
         status TEXT NOT NULL, models TEXT NOT NULL, isOver INTEGER NOT NULL, PRIMARY KEY (server, job)) STRICT, WITHOUT ROWID;`),
   /** Of each outcome the metrics after the first, as a JSON list; empty where a sweep has one metric. */
   9: (database) => addColumn(database, 'decisions', 'further', "TEXT NOT NULL DEFAULT ''"),
+  /** The trial, counted from 0, whose weights a trial starts from; null where it starts from none. */
+  10: (database) => addColumn(database, 'decisions', 'parent', 'INTEGER'),
 };
 
 /** The last step. An earlier Kasane, which does not know it, leaves the database alone. */

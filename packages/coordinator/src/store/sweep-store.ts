@@ -33,6 +33,8 @@ export interface Decision {
   /** Counted from 0. */
   readonly trial: number;
   readonly assignment: Assignment;
+  /** The trial whose final weights it starts from; absent: from none. */
+  readonly parent?: number | undefined;
   /** The trial runs until this epoch has been evaluated. */
   readonly epochs: number;
   /** The metric at that epoch, or that there will be none; undefined while the trial is on its way. */
@@ -164,12 +166,12 @@ export class SweepStore {
 export const decisionInsertion = (
   sweep: string,
   index: number,
-  { kind, trial, assignment, epochs, outcome, error }: Decision,
+  { kind, trial, assignment, parent, epochs, outcome, error }: Decision,
 ): Statement => ({
-  sql: 'INSERT INTO decisions (sweep, number, kind, trial, epochs, assignment, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  sql: 'INSERT INTO decisions (sweep, number, kind, trial, epochs, assignment, outcome, error, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
   values: [
     ...[sweep, index, kind, trial, epochs, JSON.stringify(assignment)],
-    ...[typeof outcome === 'number' ? outcome : null, error ?? ''],
+    ...[typeof outcome === 'number' ? outcome : null, error ?? '', parent ?? null],
   ],
 });
 
@@ -182,6 +184,7 @@ function decisionOfRow(row: Row): Decision {
     trial: number(row.trial),
     assignment: JSON.parse(text(row.assignment)) as Assignment,
     epochs: number(row.epochs),
+    ...(row.parent !== null && { parent: number(row.parent) }),
     ...(row.outcome === null ? failed : { outcome: number(row.outcome) }),
     ...(further === '' ? {} : { further: JSON.parse(further) as readonly number[] }),
   };

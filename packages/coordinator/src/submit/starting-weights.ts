@@ -2,12 +2,13 @@
 import { Worker } from 'node:worker_threads';
 import { type Access, checkPath } from '@kasane/data/internal/files/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { modelName } from '@kasane/protocol/internal/job/model-name';
+import { jobOfInit, modelName } from '@kasane/protocol/internal/job/model-name';
 import type { Job } from '@kasane/protocol/job';
 import { drawingWork } from '@kasane/tensor/internal/nn/flops';
 import { answerOf, type NoAnswer } from '@kasane/tensor/internal/node/thread-answer';
 import type { Model } from '@kasane/tensor/nn/model';
-import type { ModelStore } from '../store/model-store.ts';
+import { jobNamed } from '../models/pinned.ts';
+import type { JobStore } from '../store/store.ts';
 import { makeWeights, type StartingWeights, type WeightsRequest } from './make-weights.ts';
 import type { WeightsAnswer } from './weights-thread.ts';
 
@@ -19,8 +20,8 @@ export const isDrawnSoon = ({ parameters }: Pick<Model, 'parameters'>): boolean 
   parameters.reduce((sum, { initializer, shape }) => sum + drawingWork(initializer, shape), 0) <=
   FEW_PARAMETERS;
 
-/** Registered models, by their names. */
-export type StartingModels = Pick<ModelStore, 'require' | 'path'>;
+/** What weights can be named of: jobs, and registered models. */
+export type StartingModels = Pick<JobStore, 'get' | 'models'>;
 
 /**
  * @param models what `init` may name; without them it must be a file
@@ -35,7 +36,7 @@ export async function startingWeights(
   models?: StartingModels,
 ): Promise<StartingWeights> {
   const { init, initLayout } = spec;
-  const named = init !== undefined && modelName(init) ? registered(init, models) : undefined;
+  const named = init === undefined ? undefined : namedWeights(init, models);
   if (init !== undefined && !named) {
     try {
       checkPath(init, access, 'init');
@@ -52,19 +53,37 @@ export async function startingWeights(
   return inThread(request, access.signal);
 }
 
+interface Named {
+  readonly file: string;
+  readonly digest: string;
+}
+
+/** The file of what is named as a job or a registered model; undefined where it is a path. @throws KasaneError JOB_INVALID */
+function namedWeights(init: string, models: StartingModels | undefined): Named | undefined {
+  const id = models ? jobNamed(init, models) : jobOfInit(init);
+  if (id === undefined) return modelName(init) ? registered(init, models) : undefined;
+  const refuse = (why: string) => new KasaneError('JOB_INVALID', `init: ${why}`);
+  if (!models)
+    throw refuse(
+      `${init} names a job, whose weights only its coordinator has: submit this there with \`kasane submit\`, or get the file with \`kasane export ${id} --format safetensors\``,
+    );
+  const record = models.get(id);
+  if (!record)
+    throw refuse(`there is no job '${id}' on this coordinator; list its jobs with \`kasane jobs\``);
+  if (!record.model) throw refuse(`job ${id} has no final weights: it has not succeeded`);
+  return { file: record.model, digest: record.digest };
+}
+
 /** The file of a registered model. @throws KasaneError JOB_INVALID */
-function registered(
-  name: string,
-  models: StartingModels | undefined,
-): { readonly file: string; readonly digest: string } {
+function registered(name: string, models: StartingModels | undefined): Named {
   if (!models)
     throw new KasaneError(
       'JOB_INVALID',
       `init: ${name} is a registered model, which only its coordinator has: submit the job there with \`kasane submit\`, or get the file with \`kasane export ${name} --format safetensors\``,
     );
   try {
-    const { digest } = models.require(name);
-    return { file: models.path(digest), digest };
+    const { digest } = models.models.require(name);
+    return { file: models.models.path(digest), digest };
   } catch (cause) {
     throw new KasaneError('JOB_INVALID', `init: ${messageOf(cause)}`, { cause });
   }

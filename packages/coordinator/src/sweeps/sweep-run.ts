@@ -7,8 +7,9 @@ import { rm } from 'node:fs/promises';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
-import { jobOfTrial, type Sweep } from '@kasane/protocol/internal/job/job-search';
+import { fitsSome, jobOfTrial, type Sweep, timesHandedOn } from '@kasane/protocol/internal/job/job-search';
 import { ModelCosts } from '@kasane/protocol/internal/job/model-cost';
+import { initOfJob } from '@kasane/protocol/internal/job/model-name';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { hasEnded } from '@kasane/protocol/job-state';
 import type { Reason } from '@kasane/protocol/reasons';
@@ -230,13 +231,15 @@ export class SweepRun {
   }
 
   /** A trial that cannot be trained has failed; its reason is in the decision. */
-  async #start(action: Action): Promise<Decision> {
+  async #start(planned: Action): Promise<Decision> {
     const { store, manager, events } = this.#options;
     const { id: sweep, priority } = this.#record;
     const index = this.decisions.length;
-    const id = jobOf(sweep, action.trial);
+    const id = jobOf(sweep, planned.trial);
+    let action = planned;
     try {
-      const job = checkJob(jobOfTrial(this.sweep.base, action.assignment));
+      const { job, parent } = this.#jobOf(planned);
+      action = { ...planned, parent };
       const decision = [decisionInsertion(sweep, index, action)];
       await manager.addTrial(id, job, priority, this.#asker, { sweep, number: action.trial + 1, decision });
     } catch (error) {
@@ -249,6 +252,20 @@ export class SweepRun {
     const values = valuesText(action.assignment);
     events.add(id, { code: 'trial', args: { sweep, trial: action.trial + 1, values } });
     return action;
+  }
+
+  /** The job of a trial to be started, and the trial whose weights are of use to it. @throws KasaneError JOB_INVALID */
+  #jobOf({ trial, assignment, parent }: Action): { readonly job: Job; readonly parent: number | undefined } {
+    const { id: sweep } = this.#record;
+    const { base } = this.sweep;
+    const fresh = () => ({ job: checkJob(jobOfTrial(base, assignment)), parent: undefined });
+    const from = parent === undefined ? undefined : this.#options.store.get(jobOf(sweep, parent));
+    if (parent === undefined || !from) return fresh();
+    const parentOf = (number: number) =>
+      number === trial ? parent : this.decisions.find((each) => each.trial === number)?.parent;
+    const start = { init: initOfJob(from.id), times: timesHandedOn(trial, parentOf) };
+    const job = checkJob(jobOfTrial(base, assignment, start));
+    return fitsSome(checkJob(JSON.parse(from.spec)).model, job.model) ? { job, parent } : fresh();
   }
 
   async #promote(action: Action): Promise<Decision> {

@@ -27,7 +27,7 @@ export function viewTrials(
 ): TrialMessage[] {
   const jobOf = new Map(jobs.map((job) => [job.number, job]));
   const trials: TrialMessage[] = [];
-  for (const { trial, assignment, epochs, outcome, further = [], error } of decisions) {
+  for (const { trial, assignment, parent, epochs, outcome, further = [], error } of decisions) {
     const number = trial + 1;
     const job = jobOf.get(number);
     trials[trial] ??= {
@@ -38,7 +38,7 @@ export function viewTrials(
       epochs: 0,
       value: undefined,
       error: '',
-      ...{ further: [], front: false },
+      ...{ further: [], front: false, parent: parent === undefined ? 0 : parent + 1 },
     };
     const view = trials[trial];
     if (outcome === 'failed') Object.assign(view, { error: brief(error ?? '', ERROR_TEXT) });

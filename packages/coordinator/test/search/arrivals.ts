@@ -10,7 +10,7 @@ export interface Sweep {
 }
 
 export type Outcome = (
-  trial: { readonly number: number; readonly assignment: Assignment },
+  trial: Pick<DecidedAction, 'parent'> & { readonly number: number; readonly assignment: Assignment },
   epochs: number,
 ) => number | readonly [number, ...number[]] | 'failed';
 
@@ -37,8 +37,8 @@ export function runSweep(
     }
     const [index] = running.splice(next(running.length, running, actions), 1);
     if (index === undefined) throw new Error('the sweep waits for nothing');
-    const { trial: number, assignment, epochs: reached } = actions[index]!;
-    const came = outcomeOf({ number, assignment }, reached);
+    const { trial: number, assignment, parent, epochs: reached } = actions[index]!;
+    const came = outcomeOf({ number, assignment, parent }, reached);
     const [outcome, ...further] = typeof came === 'object' ? came : [came];
     actions[index] = { ...actions[index]!, outcome, ...(further.length > 0 && { further }) };
   }

@@ -37,11 +37,11 @@ const trialOf = (number: number, assignment: Assignment, loss: number): Trial =>
 });
 const randomTrials = (count: number, lossOf: (assignment: Assignment) => number): Trial[] =>
   Array.from({ length: count }, (_, number) => {
-    const assignment = samplerOf({ sampler: 'random' }).sample(search, number, []);
+    const assignment = samplerOf({ sampler: 'random' }).sample(search, number, []).assignment;
     return trialOf(number, assignment, lossOf(assignment));
   });
 const sample = (sampler: SearchSpec['sampler'], number: number, trials: readonly Trial[], more = {}) =>
-  samplerOf({ sampler }).sample({ ...search, sampler, ...more }, number, trials);
+  samplerOf({ sampler }).sample({ ...search, sampler, ...more }, number, trials).assignment;
 
 describe('Sobol', () => {
   const row = (point: number) =>
@@ -198,6 +198,19 @@ describe('evolution', () => {
     for (let number = 30; number < 40; number++)
       expect(sample('evolution', number, some, { parameters: space })).toEqual({ a: 5, b: 1 });
     expect(sizeOf(space.a)).toBe(1);
+  });
+
+  it('says from whose weights a trial starts, if they are handed on', () => {
+    const of = (inherit: boolean) => {
+      const given: SearchSpec = { ...search, sampler: 'evolution', inherit };
+      return samplerOf(given).sample(given, 60, trials);
+    };
+    const { assignment, parent } = of(true);
+    const from = trials[parent!]!.assignment;
+    expect(parent).toBeGreaterThanOrEqual(15);
+    const changed = Object.keys(assignment).filter((path) => from[path] !== assignment[path]);
+    expect(changed.length === 1 || changed[0] === 'type').toBe(true);
+    expect(of(false)).toEqual({ assignment });
   });
 
   it('is random where nothing succeeded', () => {

@@ -91,6 +91,7 @@ export class SweepView implements View {
       shown: [
         ...['trial', 'state', 'epochs', 'value', ...further],
         ...(further.length > 0 ? ['front'] : []),
+        ...(trials.some(({ parent }) => parent > 0) ? ['parent'] : []),
         ...[...settings, 'seconds'],
       ],
       ...{ settings, targets: ['value', ...new Set([...further, ...resultKeys(columns)])] },
@@ -230,6 +231,7 @@ function dataOf(
     own('trial', ({ number }) => number),
     own('state', ({ state }) => trialStates[state] ?? ''),
     own('epochs', ({ epochs }) => epochs),
+    ...(trials.some(({ parent }) => parent > 0) ? [own('parent', ({ parent }) => parent || null)] : []),
     own('value', ({ value }) => value ?? null),
     ...keys.map((key, index) => own(key, ({ further }) => further[index] ?? null)),
     ...(keys.length > 0 ? [own('front', ({ front }) => (front ? '✓' : null))] : []),

@@ -17,8 +17,8 @@ const NOT_FIRST = /^[^\p{L}\p{N}]+|-+$/gu;
 /** Whether a text in normal form C is a name. */
 export const isName = (text: string): boolean => text.length <= NAME_LENGTH && namePattern.test(text);
 
-/** Whether a text may be the ID of a job or of a sweep: its name, a dash, and eight digits. */
-export const isId = (text: string): boolean => text.length <= NAME_LENGTH + 9 && namePattern.test(text);
+/** Whether a text may be the ID of a job or of a sweep: its name, a dash, and eight digits; of a trial a dash and its number follow. */
+export const isId = (text: string): boolean => text.length <= NAME_LENGTH + 15 && namePattern.test(text);
 
 /** The parts of any text that a name may have; empty: there are none. */
 export const nameFrom = (text: string): string =>

@@ -1,14 +1,16 @@
 import { testMetricsOf } from '@kasane/tensor/internal/test-metrics';
+import type { Model } from '@kasane/tensor/nn/model';
 import { metricKindOf, metricOf } from '@kasane/tensor/objective';
-import { sizeOf as floatsOf } from '@kasane/tensor/shape';
+import { sizeOf as floatsOf, formatShape, sameShape } from '@kasane/tensor/shape';
 import { KasaneError } from '../errors.ts';
 import type { Fields } from './fields.ts';
-import { checkJob, type Job, jobJsonSchema } from './job.ts';
+import { checkJob, DEFAULT_SEED, type Job, jobJsonSchema } from './job.ts';
 import { refusal } from './job-issues.ts';
 import { checkShape } from './job-shape.ts';
 import {
   canBe,
   checkCondition,
+  checkHandingOn,
   checkKinds,
   checkMetrics,
   checkPaths,
@@ -71,12 +73,13 @@ export function checkSweep(value: unknown, locate: Locate = () => 'sweep'): Swee
   }
   const { parameters } = result.data;
   checkPaths(result.data, (base.data ?? {}) as Fields, refuse);
+  checkHandingOn(result.data, refuse);
   for (const [path, parameter] of Object.entries(parameters)) {
     checkRange(path, parameter, refuse);
     checkCondition(path, parameter, parameters, refuse);
   }
   const search = { ...result.data, trials: trialsOf(result.data, refuse) };
-  const { spec, objective, model } = checkExtremes(search, base, locate);
+  const { spec, objective, model } = checkExtremes(search, base, locate, refuse);
   const metric = metricKindOf[metricOf(objective)] === 'fraction' ? 'testAccuracy' : 'testError';
   const metrics = ['testLoss', metric, ...testMetricsOf(objective.type, floatsOf(model.outputShape))];
   checkMetrics(search, metrics, `objective ${objective.type}`, refuse);
@@ -100,12 +103,51 @@ export function checkSweep(value: unknown, locate: Locate = () => 'sweep'): Swee
 const inWords = (numbers: readonly number[]): string =>
   numbers.length < 2 ? numbers.join() : `${numbers.slice(0, -1).join(', ')} or ${numbers.at(-1)}`;
 
+/** What a trial starts from that takes the weights of an earlier one. */
+export interface Start {
+  /** Those weights, as job files name them. */
+  readonly init: string;
+  /** How often weights were handed on before, from the first of its ancestors: its samples come in another order than theirs. */
+  readonly times: number;
+}
+
 /** The job of a trial, not checked: the base with the values of the assignment. @throws KasaneError JOB_INVALID */
-export function jobOfTrial(base: Fields, assignment: Assignment): Fields {
-  return Object.entries(assignment).reduce<Fields>(
+export function jobOfTrial(base: Fields, assignment: Assignment, start?: Start): Fields {
+  const job = Object.entries(assignment).reduce<Fields>(
     (job, [path, value]) => set(job, path.split('.'), value, path) as Fields,
     base,
   );
+  if (!start) return job;
+  const { initLayout: _, ...others } = job;
+  const training = (job.training ?? {}) as { readonly seed?: number };
+  const { seed = DEFAULT_SEED } = training;
+  const next = seed + start.times <= Number.MAX_SAFE_INTEGER ? seed + start.times : start.times;
+  return { ...others, init: start.init, training: { ...training, seed: next } };
+}
+
+/** How often weights were handed on until a trial had them. @param parentOf the number of the trial that one starts from */
+export function timesHandedOn(trial: number, parentOf: (trial: number) => number | undefined): number {
+  const parent = parentOf(trial);
+  return parent === undefined || parent >= trial ? 0 : 1 + timesHandedOn(parent, parentOf);
+}
+
+/** Whether the weights of one model are of any use to another: of one tensor or more, name and shape fit. */
+export const fitsSome = (from: Model, to: Model): boolean =>
+  to.parameters.some((parameter) => from.parameters.some((other) => isSameTensor(other, parameter)));
+
+const isSameTensor = (a: Model['parameters'][number], b: Model['parameters'][number]): boolean =>
+  a.name === b.name && sameShape(a.shape, b.shape);
+
+/** The first tensor in which two models differ, as a clause; undefined where there is none. */
+function differenceOf(a: Model, b: Model): string | undefined {
+  const places = Math.max(a.parameters.length, b.parameters.length);
+  for (let index = 0; index < places; index++) {
+    const [one, other] = [a.parameters[index], b.parameters[index]];
+    if (one && other && isSameTensor(one, other)) continue;
+    const text = (each: typeof one) => (each ? `${each.name} ${formatShape(each.shape)}` : 'nothing');
+    return `${text(other)} instead of ${one && one.name === other?.name ? formatShape(one.shape) : text(one)}`;
+  }
+  return undefined;
 }
 
 /** A copy of `at` with a value at a path below it. Objects on the way are created, lists are not extended. */
@@ -170,7 +212,12 @@ function* extremes(parameters: SearchSpec['parameters']): Generator<Extreme> {
 }
 
 /** @returns the first job, for what all have in common */
-function checkExtremes({ parameters }: SearchSpec, base: Fields, locate: Locate): Job {
+function checkExtremes(
+  { parameters, sampler }: SearchSpec,
+  base: Fields,
+  locate: Locate,
+  refuse: Refuse,
+): Job {
   let first: Job | undefined;
   let checked = 0;
   const seen = new Set<string>();
@@ -180,14 +227,21 @@ function checkExtremes({ parameters }: SearchSpec, base: Fields, locate: Locate)
     seen.add(key);
     if (++checked > CHECKED_JOBS) break;
     const place = placeIn(base, Object.keys(assignment), locate);
+    let job: Job;
     try {
-      const job = checkJob(jobOfTrial(base, assignment), place);
-      first ??= job;
+      job = checkJob(jobOfTrial(base, assignment), place);
     } catch (error) {
       if (!(error instanceof KasaneError)) throw error;
       if (!first && isAlsoOf(base, locate, error)) throw error;
       throw explained(error, assignment, of, place);
     }
+    first ??= job;
+    const difference = sampler === 'population' ? differenceOf(first.model, job.model) : undefined;
+    if (difference !== undefined)
+      throw refuse(
+        ['parameters', of.at(-1)!],
+        `it changes the tensors of the model (${difference}), so weights cannot be handed on whole; vary keys that do not, such as training.learningRate or the rate of a dropout layer, or use sampler evolution with inherit: true`,
+      );
   }
   return first!;
 }

@@ -22,6 +22,9 @@ import { optimizerSchema, scheduleSchema } from './job-optimizer.ts';
 import { checkShape } from './job-shape.ts';
 import { searchSchema } from './search-schema.ts';
 
+/** Of a job file that has no training.seed. */
+export const DEFAULT_SEED = 1;
+
 const trainingSchema = z.strictObject({
   epochs: z.int().positive().max(100_000).default(10).describe('Number of passes over the training data.'),
   batch: z
@@ -50,7 +53,7 @@ const trainingSchema = z.strictObject({
     .int()
     .min(0)
     .max(Number.MAX_SAFE_INTEGER)
-    .default(1)
+    .default(DEFAULT_SEED)
     .describe('Seed of everything random: initial weights, the order of samples, dropout and augmentation.'),
   learningRate: z.number().positive().default(0.001).describe('Size of the updates. A schedule varies it.'),
   optimizer: optimizerSchema
@@ -200,7 +203,7 @@ export const jobSchema = z
       .min(1)
       .optional()
       .describe(
-        "What to start from: a safetensors file on the coordinator's machine, or a model registered there (name:version or name:alias). Tensors that match by name and shape are used, the rest are initialized.",
+        "What to start from: a safetensors file on the coordinator's machine, a model registered there (name:version or name:alias), or the final weights of a job there (job:ID). Tensors that match by name and shape are used, the rest are initialized.",
       ),
     initLayout: z
       .enum(['kasane', 'torch'])

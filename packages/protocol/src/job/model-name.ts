@@ -1,12 +1,23 @@
 /** Names of registered models: NAME:VERSION, or NAME:ALIAS. */
 import { KasaneError } from '../errors.ts';
-import { isName, NAME_LENGTH, NAME_RULE } from './job-name.ts';
+import { isId, isName, NAME_LENGTH, NAME_RULE } from './job-name.ts';
 
 /** A reference to a registered model: by version or by alias. */
 export interface ModelName {
   readonly name: string;
   readonly reference: string;
 }
+
+const JOB = 'job:';
+
+/** The job whose weights `init` names, as job:ID; undefined where it names something else. */
+export function jobOfInit(init: string): string | undefined {
+  const id = init.startsWith(JOB) ? init.slice(JOB.length).normalize('NFC') : '';
+  return isId(id) && !isFileName(id) ? id : undefined;
+}
+
+/** How `init` names the weights of a job. */
+export const initOfJob = (id: string): string => `${JOB}${id}`;
 
 /** Parses NAME:VERSION or NAME:ALIAS; undefined for anything else, such as a path or a job ID. */
 export function modelName(text: string): ModelName | undefined {

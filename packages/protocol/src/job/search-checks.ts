@@ -4,7 +4,9 @@ import type { KasaneError } from '../errors.ts';
 import type { Fields } from './fields.ts';
 import {
   costNames,
+  DEFAULT_POPULATION,
   DEFAULT_TRIALS,
+  handsOn,
   type Json,
   objectivesOf,
   type ParameterSpec,
@@ -215,16 +217,51 @@ export function checkMetrics(
     );
 }
 
+/** Keys that a trial gets from the one whose weights it starts from. */
+const HANDED_ON = ['init', 'initLayout', 'training.seed'];
+
+/** What cannot be where trials start from the weights of earlier ones, and what is for nothing else. */
+export function checkHandingOn(search: Given, refuse: Refuse): void {
+  const { sampler, population, inherit, halving, order, parameters } = search;
+  if (population !== undefined && sampler !== 'population')
+    throw refuse(['population'], `the sampler is ${sampler}; remove this, or set sampler: population`);
+  if (inherit !== undefined && sampler === 'population')
+    throw refuse(['inherit'], 'sampler population always hands weights on; remove this');
+  if (inherit && sampler !== 'evolution')
+    throw refuse(
+      ['inherit'],
+      `sampler ${sampler} does not make trials from earlier ones; use sampler evolution or population`,
+    );
+  if (!handsOn(search)) return;
+  if (halving)
+    throw refuse(
+      ['halving'],
+      'trials start from the final weights of earlier ones, and those that are stopped early have none; remove halving',
+    );
+  if (sampler === 'population' && order === 'arrival')
+    throw refuse(
+      ['order'],
+      'a generation starts when the one before has ended, so nothing depends on the order of arrival; remove this',
+    );
+  const given = Object.keys(parameters).find((path) => HANDED_ON.includes(path));
+  if (given !== undefined)
+    throw refuse(
+      ['parameters', given],
+      'it cannot vary where trials start from the weights of earlier ones: it follows from those',
+    );
+}
+
 type Given = Omit<SearchSpec, 'trials'> & { readonly trials?: number | undefined };
 
 /** How many trials there are, if the sampler can give as many. */
-export function trialsOf({ sampler, trials, parameters }: Given, refuse: Refuse): number {
+export function trialsOf({ sampler, trials, parameters, population }: Given, refuse: Refuse): number {
   const entries = Object.entries(parameters);
   if (sampler === 'sobol' && entries.length > SOBOL_DIMENSIONS)
     throw refuse(
       ['sampler'],
       `sobol takes at most ${SOBOL_DIMENSIONS} parameters, and there are ${entries.length}; use random or tpe`,
     );
+  if (sampler === 'population') return trialsOfGenerations(population, trials, refuse);
   if (sampler !== 'grid') return trials ?? DEFAULT_TRIALS;
   for (const [path, parameter] of entries) {
     if (!('choices' in parameter) && !('integers' in parameter) && parameter.points === undefined)
@@ -245,4 +282,24 @@ export function trialsOf({ sampler, trials, parameters }: Given, refuse: Refuse)
       `the grid has ${large || count > SWEEP_TRIALS ? `more than ${SWEEP_TRIALS}` : count} points, and at most ${limit} trials are allowed; use fewer values, or sampler random`,
     );
   return count;
+}
+
+/** Whole generations, of which there are at least two. */
+function trialsOfGenerations(
+  size = DEFAULT_POPULATION,
+  trials = Math.max(2, Math.round(DEFAULT_TRIALS / size)) * size,
+  refuse: Refuse,
+): number {
+  const [below, above] = [Math.floor(trials / size), Math.ceil(trials / size)].map((count) => count * size);
+  if (trials < 2 * size)
+    throw refuse(
+      ['trials'],
+      `${trials}, and a generation has ${size}, so none would start from the weights of another; expected at least ${2 * size}, or a smaller population`,
+    );
+  if (below !== above)
+    throw refuse(
+      ['trials'],
+      `${trials} are not whole generations of ${size}; expected ${below} or ${above}, or another population`,
+    );
+  return trials;
 }

@@ -20,9 +20,11 @@ export const SWEEP_PARAMETERS = 64;
 const CHOICES = 100;
 const AT_ONCE = 64;
 const BRACKETS = 16;
+const POPULATION = 1000;
 /** Metrics of one sweep: with more, nearly every trial is better in one of them than all others. */
 const OBJECTIVES = 4;
 export const DEFAULT_TRIALS = 30;
+export const DEFAULT_POPULATION = 6;
 
 const json = z.unknown() as z.ZodType<Json>;
 const range = z.tuple([z.number(), z.number()]);
@@ -110,10 +112,24 @@ export const searchSchema = z
         'What the best trial is best in, on the test data: the lowest testLoss, the highest testAccuracy, or (of objective regression) the lowest testError; or another metric that the objective has, see training.stopEarly.on: the lowest rmse or perplexity, the highest of the others. A list of several, such as [testAccuracy, parameters], ends with a Pareto front: the trials that no other is better than in all of them. After the first, it may have parameters and flops (of one sample), which are to be low.',
       ),
     sampler: z
-      .enum(['grid', 'random', 'sobol', 'tpe', 'evolution'])
+      .enum(['grid', 'random', 'sobol', 'tpe', 'evolution', 'population'])
       .default('random')
       .describe(
-        'How values are picked. grid: every combination. random: independently. sobol: evenly spread (quasi-random). tpe: near those of good trials (Bergstra 2011). evolution: good trials with one value changed (Real 2018).',
+        'How values are picked. grid: every combination. random: independently. sobol: evenly spread (quasi-random). tpe: near those of good trials (Bergstra 2011). evolution: good trials with one value changed (Real 2018). population: generations of trials that go on from the weights of the one before, the worst from those of the best, with changed values (population based training, Jaderberg 2017).',
+      ),
+    population: z
+      .int()
+      .min(2)
+      .max(POPULATION)
+      .optional()
+      .describe(
+        `For sampler population: trials of a generation. Each trains for training.epochs. Default: ${DEFAULT_POPULATION}.`,
+      ),
+    inherit: z
+      .boolean()
+      .optional()
+      .describe(
+        'For sampler evolution: whether a trial starts from the weights of the one that it was made from, where names and shapes fit. Default: no. Sampler population always does so.',
       ),
     trials: z
       .int()
@@ -188,6 +204,10 @@ const isHigherBetter = (metric: string): boolean => {
   const further = testMetricNames.find((name) => name === metric);
   return further ? testMetricForms[further].better === 'higher' : metric === 'testAccuracy';
 };
+
+/** Whether trials start from weights of earlier ones. */
+export const handsOn = ({ sampler, inherit }: Pick<SearchSpec, 'sampler' | 'inherit'>): boolean =>
+  sampler === 'population' || inherit === true;
 
 /** Something that trials are compared by. */
 export interface Objective {

@@ -54,8 +54,9 @@ export function addSweep(): void {
         [
           '{ sweep, name, state, error, waitingFor, waitingReason, metric, minimize, objectives, epochs, trials, trialsLimit,',
           '  running, paused, succeeded, stopped, failed, submittedAt, endedAt, best, front, ranking: [{ as in best }],',
-          '  digest, model, jobFile, models: [{ trial, digest, model, jobFile }] }',
-          'of several metrics, models has the trials of the front; digest, model and jobFile are of the first of them',
+          '  digest, model, jobFile, init, models: [{ trial, digest, model, jobFile, init }] }',
+          'init: the weights of the trial that it started from, or null',
+          'of several metrics, models has the trials of the front; digest, model, jobFile and init are of the first of them',
           'with --detach: { sweep }',
         ],
       ),
@@ -92,9 +93,10 @@ export function addSweeps(): void {
         [
           '[{ sweep, name, state, error, waitingFor, waitingReason: { code, args }, metric, minimize,',
           '   objectives: [{ metric, minimize }], epochs, trials, trialsLimit, running, paused, succeeded, stopped, failed,',
-          '   submittedAt, endedAt, best: { trial, job, state, values, epochs, value, metrics, front, error }, front }]',
+          '   submittedAt, endedAt, best: { trial, job, state, parent, values, epochs, value, metrics, front, error }, front }]',
           'of a sweep: { sweep, name, state, error, waitingFor, waitingReason, metric, minimize, objectives, epochs,',
           '   trials, trialsLimit, running, paused, succeeded, stopped, failed, submittedAt, endedAt, best, front, ranking: [{ as in best }] }',
+          'parent: the trial whose weights it started from, or null',
           'metrics: the value of each objective by its name; front: of several, whether the trial is on it, or how many are',
           'state: running, succeeded, failed, cancelled; of a trial: running, paused, succeeded, stopped, failed',
         ],

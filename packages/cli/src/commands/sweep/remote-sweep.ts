@@ -5,13 +5,13 @@ import { type ClientOptions, requireSweepSuccess } from '@kasane/protocol/client
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import { sourceOf } from '../../files/job-source.ts';
-import { placeWeights, sweepPlace, whyUnwritable } from '../../files/output-file.ts';
+import { placeWeights, sweepPlace, type WeightsPlace, whyUnwritable } from '../../files/output-file.ts';
 import { textOfSweep } from '../../files/read-sweep.ts';
 import { err, out } from '../../output/say.ts';
 import { withClient } from '../../process/with-client.ts';
 import { followSweep } from './follow-sweep.ts';
 import { type Model, report } from './report.ts';
-import { placeOfTrial, winnersOf } from './winners.ts';
+import { placeOfStart, placeOfTrial, winnersOf } from './winners.ts';
 
 interface RemoteOptions extends ClientOptions {
   readonly out?: string;
@@ -43,10 +43,11 @@ export async function remoteSweep(file: string, sweep: Sweep, options: RemoteOpt
     const ended = await followSweep(client, id, say, { left });
     requireSweepSuccess(ended.sweep);
     const models: Model[] = [];
-    for (const { trial, job } of await winnersOf(client, ended)) {
-      const weights = await client.model(job.id);
-      const model = written(weights, { ...placeOfTrial(place, ended, trial), say }, job.id);
-      models.push({ trial, job, model });
+    const fetched = async (of: string, to: Pick<WeightsPlace, 'out' | 'version'>) =>
+      written(await client.model(of), { ...to, say }, of);
+    for (const { trial, job, parent } of await winnersOf(client, ended)) {
+      const model = await fetched(job.id, placeOfTrial(place, ended, trial));
+      models.push({ trial, job, model, init: parent && (await fetched(parent.id, placeOfStart(model))) });
     }
     report(sweep, ended, models, options.json === true);
   });

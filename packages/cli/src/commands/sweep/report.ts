@@ -1,10 +1,10 @@
 /** What a sweep ends with: its trials, the weights and job files of the best, or of those on the front, and how to use them. */
-import { relative } from 'node:path';
+import { basename, relative } from 'node:path';
 import type { SweepWithTrials } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
-import { jobOfTrial, type Sweep } from '@kasane/protocol/internal/job/job-search';
+import { jobOfTrial, type Sweep, timesHandedOn } from '@kasane/protocol/internal/job/job-search';
 import type { Assignment } from '@kasane/protocol/internal/job/search-schema';
 import { digestOf, jobFileBeside } from '../../files/output-file.ts';
 import { writeFile } from '../../files/write-file.ts';
@@ -19,6 +19,8 @@ export interface Model {
   readonly job: Pick<Job, 'digest'>;
   /** Where its weights are. */
   readonly model: string;
+  /** Where those of the trial are that it started from. */
+  readonly init: string | undefined;
 }
 
 /**
@@ -31,16 +33,20 @@ export function report(
   models: readonly Model[],
   json: boolean,
 ): void {
-  const written = models.map(({ trial, job, model }) => {
+  const parentOf = (trial: number) => trials.find(({ number }) => number === trial)?.parent || undefined;
+  const written = models.map(({ trial, job, model, init }) => {
     const digest = digestOf(model, job.digest);
     const jobFile = jobFileBeside(model);
-    const content = jobOfTrial(sweep.base, JSON.parse(trial.assignment) as Assignment);
+    // A file by its name alone, so that the three can be moved.
+    const start = init && { init: basename(init), times: timesHandedOn(trial.number, parentOf) };
+    const content = jobOfTrial(sweep.base, JSON.parse(trial.assignment) as Assignment, start || undefined);
     writeFile(`${JSON.stringify(content, undefined, 2)}\n`, jobFile);
-    return { trial: trial.number, digest, model, jobFile };
+    return { trial: trial.number, digest, model, jobFile, init: init ?? null };
   });
-  const { digest, model, jobFile } = written[0]!;
+  const { digest, model, jobFile, init } = written[0]!;
   if (json) {
-    out.lines(JSON.stringify({ ...rankingRecord(ended, trials), digest, model, jobFile, models: written }));
+    const first = { digest, model, jobFile, init };
+    out.lines(JSON.stringify({ ...rankingRecord(ended, trials), ...first, models: written }));
     return;
   }
   const seconds = elapsedSeconds({ startedAt: ended.submittedAt, endedAt: ended.endedAt, history: [] });
@@ -70,6 +76,7 @@ export function report(
     `Weights  ${model}`,
     `SHA-256  ${digest}`,
     `Job      ${jobFile}`,
+    ...(init === null ? [] : [`Started  from the weights of trial ${best.parent}, in ${init}`]),
     '',
     'Use the weights, or train the job again, for example with other --epochs:',
     `  kasane predict ${fromHere(model)} INPUT`,

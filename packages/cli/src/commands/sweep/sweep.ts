@@ -13,7 +13,7 @@ import { watchDisk } from '../train/past-disk.ts';
 import type { ForkedWorker } from '../train/worker-processes.ts';
 import { followSweep } from './follow-sweep.ts';
 import { report } from './report.ts';
-import { noteOfReplaced, placeOfTrial, winnersOf } from './winners.ts';
+import { noteOfReplaced, placeOfStart, placeOfTrial, winnersOf } from './winners.ts';
 
 export interface SweepOptions {
   readonly workers: number;
@@ -65,10 +65,11 @@ export async function sweepHere(
         requireSweepSuccess(ended.sweep);
         const winners = await winnersOf(client, ended);
         try {
-          const models = winners.map(({ trial, job }) => ({
-            ...{ trial, job },
-            model: deliver(job.model, { ...placeOfTrial({ out, version }, ended, trial), say }),
-          }));
+          const models = winners.map(({ trial, job, parent }) => {
+            const model = deliver(job.model, { ...placeOfTrial({ out, version }, ended, trial), say });
+            const init = parent && deliver(parent.model, { ...placeOfStart(model), say });
+            return { trial, job, model, init };
+          });
           report(sweep, ended, models, options.json === true);
         } catch (error) {
           cluster.keepFiles();

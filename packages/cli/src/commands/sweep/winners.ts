@@ -13,6 +13,8 @@ import { frontOf } from '../../render/sweep.ts';
 export interface Winner {
   readonly trial: Trial;
   readonly job: Job;
+  /** The job whose weights it started from, if it did from those of a trial. */
+  readonly parent: Job | undefined;
 }
 
 /** @param ended a sweep that has succeeded */
@@ -22,8 +24,11 @@ export async function winnersOf(
 ): Promise<readonly Winner[]> {
   const front = frontOf(sweep, trials);
   const winners: Winner[] = [];
-  for (const trial of front.length > 0 ? front : [sweep.best!])
-    winners.push({ trial, job: await client.get(trial.job) });
+  for (const trial of front.length > 0 ? front : [sweep.best!]) {
+    const from = trials.find(({ number }) => number === trial.parent);
+    const parent = from && (await client.get(from.job));
+    winners.push({ trial, job: await client.get(trial.job), parent });
+  }
   return winners;
 }
 
@@ -37,6 +42,13 @@ export function placeOfTrial(
   const { dir, name, ext } = parse(out);
   const own = join(dir, `${name}-${number}${ext}`);
   return { out: own, version: versionOf(own) };
+}
+
+/** Where the weights go that a trial started from: photos.init.safetensors beside photos.safetensors. */
+export function placeOfStart(model: string): Pick<WeightsPlace, 'out' | 'version'> {
+  const { dir, name, ext } = parse(model);
+  const out = join(dir, `${name}.init${ext || '.safetensors'}`);
+  return { out, version: versionOf(out) };
 }
 
 /** What is said before a sweep that will replace weights of an earlier one; undefined where it will not. */

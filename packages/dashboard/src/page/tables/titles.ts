@@ -29,6 +29,7 @@ const english = {
   parameters: 'Parameters',
   flops: 'FLOPs',
   front: 'Pareto front',
+  parent: 'Weights from',
   stopped: 'stopped',
 };
 const japanese: typeof english = {
@@ -46,6 +47,7 @@ const japanese: typeof english = {
   parameters: 'パラメーター数',
   flops: 'FLOPs',
   front: 'パレートフロント',
+  parent: '重みの引き継ぎ元',
   stopped: '打ち切り',
 };
 
