@@ -174,6 +174,36 @@ describe('the page', needing(['chromium']), () => {
     );
   });
 
+  it('shows whose weights a trial started from', async () => {
+    const data = smallMnist(temporaryDirectory(cleanUp), 600, 200);
+    const { client } = cluster;
+    const id = await client.sweeps.submit(
+      JSON.stringify({
+        name: 'population',
+        model: { preset: 'mnist-mlp' },
+        data: { path: data, format: 'idx' },
+        training: { epochs: 1, batch: 60, shards: 2 },
+        search: {
+          metric: 'testAccuracy',
+          ...{ sampler: 'population', population: 2, trials: 4 },
+          parameters: { 'training.learningRate': { log: [0.0001, 0.01] } },
+        },
+      }),
+    );
+    await go(`/sweep/${id}`);
+    await page.locator('#sweep-head .state.succeeded').waitFor();
+    const { sweep } = await client.sweeps.get(id);
+    client.close();
+    const { number, parent } = sweep.best!;
+    expect(parent).toBeGreaterThan(0);
+    await page.getByRole('columnheader', { name: 'Weights from' }).first().waitFor();
+    await eventually(async () => (await firstRow()).slice(1, 6)).toEqual([
+      ...[`${number}`, 'succeeded', '1'],
+      ...[expect.stringMatching(/^\d\d\.\d/), `${parent}`],
+    ]);
+    await expectAccessible(page, 'a population');
+  });
+
   it('follows a sweep that goes on, and cancels it after asking', async () => {
     const data = smallMnist(temporaryDirectory(cleanUp), 600, 200);
     const { client } = cluster;

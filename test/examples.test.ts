@@ -2,7 +2,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import { parseJobFile } from '@kasane/protocol/job-file';
+import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { parseJobFile, parseSweepFile } from '@kasane/protocol/job-file';
 import { presetNames } from '@kasane/tensor/models/presets';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -101,6 +102,9 @@ const small: Readonly<Record<string, Small>> = {
   },
 };
 
+const without = <Value>(record: Readonly<Record<string, Value>>, key: string) =>
+  Object.fromEntries(Object.entries(record).filter(([other]) => other !== key));
+
 const specOf = (name: string) =>
   parseJobFile(readFileSync(join(examples, `${name}.yaml`), 'utf8'), `${name}.yaml`).spec;
 
@@ -160,6 +164,28 @@ describe('examples', () => {
     const losses = job.history.map(({ trainLoss }) => trainLoss);
     expect(losses.at(-1)!).toBeLessThan(losses[0]!);
   });
+
+  it.each(readdirSync(examples).filter((file) => file.startsWith('sweep-')))(
+    '%s ends with a trained network',
+    async (name) => {
+      const { base, search } = parseSweepFile(readFileSync(join(examples, name), 'utf8'), name);
+      const { client } = cluster;
+      const id = await client.sweeps.submit(
+        JSON.stringify({
+          ...base,
+          data: { ...(base.data as object), path: at('mnist') },
+          training: { ...(base.training as object), batch: 32 },
+          // Batches of some hundred samples are more than there are.
+          search: { ...search, trials: 12, parameters: without(search.parameters, 'training.batch') },
+        }),
+      );
+      for await (const _ of client.sweeps.watch(id));
+      const { sweep, trials } = await client.sweeps.get(id);
+      client.close();
+      expect(sweep).toMatchObject({ state: SweepState.SWEEP_STATE_SUCCEEDED, trials: 12, failed: 0 });
+      expect(trials.some(({ parent }) => parent > 0)).toBe(search.sampler === 'population');
+    },
+  );
 
   it('were computed by two workers', () => expect(workers).toBe(2));
 });
