@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { dev } from '@kasane/cli/internal/commands/cert/cert';
 import { openSound } from '@kasane/cli/internal/commands/data/data';
 import { guessFormat } from '@kasane/cli/internal/commands/data/guess-format';
@@ -26,6 +26,8 @@ import { joinTraces } from '@kasane/cli/internal/render/profile';
 import { startingWeights } from '@kasane/coordinator/internal/submit/starting-weights';
 import { type Preparation, readSamples } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/files/access';
+import { packSamples } from '@kasane/data/internal/packed/pack-samples';
+import { sampleOptions } from '@kasane/data/internal/records/pack-options';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { readClientTls, readServerTls } from '@kasane/protocol/internal/security/tls';
@@ -35,6 +37,7 @@ import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { buildModel } from '@kasane/tensor/nn/model';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import arrayFiles from '../packages/data/test/support/array-files.json' with { type: 'json' };
 import parquetFiles from '../packages/data/test/support/parquet-files.json' with { type: 'json' };
 import {
   asOtherUser,
@@ -70,6 +73,15 @@ const tokenizer = { kind: 'byte' } as const;
 const asText = { nothing: 'then it is the text, or the row, itself' } as const;
 const noTls = { 'an empty file': 'it is checked by Node' } as const;
 
+/** What `data pack` is told of each kind of file. */
+const samples = {
+  npy: { task: 'regression' },
+  npz: {},
+  tar: { size: 2 },
+  parquet: { input: 'v', target: 'kind' },
+  jsonl: {},
+};
+
 const readers: Record<string, Reader> = {
   'csv: path': { file: 'table.csv', read: (path) => open({ format: 'csv', path, target: 'y' }) },
   'csv: test': {
@@ -94,6 +106,27 @@ const readers: Record<string, Reader> = {
   'csv: JSON Lines': {
     file: 'table.jsonl',
     read: (path) => open({ format: 'csv', path, target: 'y' }),
+  },
+  ...Object.fromEntries(
+    (['npy', 'npz', 'tar', 'parquet', 'jsonl'] as const).map((ending): [string, Reader] => [
+      `data pack: ${ending}`,
+      {
+        file: `samples.${ending}`,
+        read: (path, folder) =>
+          packSamples(
+            sampleOptions({ ...samples[ending], path, ...(ending === 'npy' && { target: path }) }),
+            join(folder, 'out'),
+          ),
+      },
+    ]),
+  ),
+  'data pack: targets': {
+    file: 'samples.npy',
+    read: (target, folder) =>
+      packSamples(
+        sampleOptions({ ...samples.npy, path: join(folder, 'samples.npy'), target }),
+        join(folder, 'out'),
+      ),
   },
   series: { file: 'series.csv', read: (path) => open({ format: 'series', path, window: 2 }) },
   'text: a file': { file: 'text.txt', read: (path) => open({ ...texts, path }) },
@@ -215,6 +248,12 @@ beforeAll(async () => {
   };
   const rows = Array.from({ length: 12 }, (_, i) => `${i},${i % 2}`).join('\n');
   for (const name of ['table.csv', 'test.csv']) write(name, `x,y\n${rows}\n`);
+  const unpacked = (name: keyof typeof arrayFiles) => gunzipSync(Buffer.from(arrayFiles[name], 'base64'));
+  write('samples.npy', unpacked('of <f8.npy'));
+  write('samples.npz', unpacked('plain.npz'));
+  write('samples.tar', unpacked('ustar.tar'));
+  write('samples.parquet', Buffer.from(parquetFiles.snappy, 'base64'));
+  write('samples.jsonl', '{"v": [0.5], "y": "a"}\n{"v": [1.5], "y": "b"}\n'.repeat(8));
   write('table.parquet', Buffer.from(parquetFiles.snappy, 'base64'));
   write('table.jsonl', rows.replaceAll(/^(.*),(.*)$/gm, '{"x": $1, "y": $2}'));
   write('series.csv', `v\n${rows.replaceAll(/,./g, '')}\n`);

@@ -5,13 +5,14 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { DataError, readSamples } from '@kasane/data/dataset';
 import { openIdx, readIdx } from '@kasane/data/idx';
 import { openImageFolder } from '@kasane/data/image-folder';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { CHUNKS_FOLDER, INDEX_FILE, parseIndex } from '@kasane/data/internal/packed/packed-index';
 import { openJsonLines } from '@kasane/data/internal/records/json-lines';
+import { openSamples } from '@kasane/data/internal/records/open-samples';
 import { openParquet } from '@kasane/data/internal/records/parquet';
 import { readCsv } from '@kasane/data/internal/tables/csv';
 import { packData } from '@kasane/data/pack';
@@ -29,6 +30,7 @@ import { importOnnx, OnnxImportError } from '@kasane/tensor/io/onnx/import';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '@kasane/tensor/io/safetensors';
 import { buildModel, initializeParameters } from '@kasane/tensor/nn/model';
 import sharp from 'sharp';
+import arrayFiles from '../../packages/data/test/support/array-files.json' with { type: 'json' };
 import parquetFiles from '../../packages/data/test/support/parquet-files.json' with { type: 'json' };
 import { smallMnist } from '../support/cluster.ts';
 import { sealed, unsealed } from './sealed.ts';
@@ -135,6 +137,14 @@ const tensors = encodeSafetensors(
   ],
   { kind: 'test' },
 );
+
+const arrays = (ending: string) =>
+  Object.entries(arrayFiles)
+    .filter(
+      ([name]) =>
+        name.endsWith(`.${ending}`) && !/fortran|objects|fields|scalar|empty|dates|uneven/.test(name),
+    )
+    .map(([, base64]) => gunzipSync(Buffer.from(base64, 'base64')));
 
 const file = (name: string) => join(folder, name);
 const written = (name: string, bytes: Buffer) => {
@@ -297,6 +307,22 @@ export async function targets(): Promise<readonly Target[]> {
         for await (const { values } of rows(columns.map(({ name }) => name))) values.length;
       },
     },
+    ...(['npy', 'npz', 'tar'] as const).map(
+      (ending): Target => ({
+        name: ending,
+        valid: arrays(ending),
+        errors: [DataError],
+        most: 64 * MB,
+        least: 2000,
+        run: async (bytes) => {
+          const path = written(`samples.${ending}`, bytes);
+          const target = ending === 'npy' ? path : undefined;
+          const { train } = await openSamples({ path, target });
+          const names = train.fields.map(({ name }) => name);
+          for await (const { values } of train.samples(names)) values.length;
+        },
+      }),
+    ),
     {
       name: 'image-folder',
       valid: pictures,

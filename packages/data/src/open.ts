@@ -1,5 +1,6 @@
 /** Opens the data that a job names: the one place that knows every format. */
 
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { DataError, type DataParts } from './dataset.ts';
 import { type Access, checkPath } from './files/access.ts';
 import { mnistDirectory } from './idx/mnist.ts';
@@ -50,6 +51,7 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
     // Readers of files join paths, and `http://../x` joined with a name lies in any folder.
     if (remote && options.format !== 'packed') throw notFromUrls(`data.${name}`, place, options.format);
     if (!remote) checkPath(place, access, `data.${name}`);
+    if (!remote) checkPacking(place, options.format);
   }
   const parts = await openFormat(options, access);
   const { notes: found = [] } = parts;
@@ -70,6 +72,20 @@ function aboutTargets(parts: DataParts, place: string): string[] {
     ...orderOfNumbers(parts),
     ...unseenClasses(parts),
   ];
+}
+
+/** What jobs read once it is packed. */
+const PACKED_FIRST = /\.(npy|npz|tar|tar\.gz|tgz)$/i;
+const RECORDS = /\.(parquet|jsonl|ndjson)$/i;
+
+/** @throws DataError for a file of samples that no format reads, with the command that packs it */
+function checkPacking(path: string, format: string): void {
+  const isFirst =
+    PACKED_FIRST.test(path) || (RECORDS.test(path) && (format === 'idx' || format === 'imagefolder'));
+  if (!isFirst || format === 'packed' || kindOfPath(path) !== 'file') return;
+  throw new DataError(
+    `${path}: format ${format} does not read such files. Pack it: kasane data pack ${path} FOLDER; then set data: { format: packed, path: FOLDER }`,
+  );
 }
 
 const notFromUrls = (what: string, place: string, format: string): DataError =>

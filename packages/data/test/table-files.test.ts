@@ -242,7 +242,10 @@ it.each([
   [Buffer.from([0xff, 0xfe, 0, 0, 0x78, 0, 0, 0]), /it is in UTF-32. Save it as UTF-8/],
   [Buffer.from('PK\u0003\u0004 sheet'), /a ZIP file, like .*xlsx.* export it as CSV/],
   [Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]), /it is a PNG image, not text/],
-  [Buffer.from('\x93NUMPY\x01\0', 'latin1'), /a NumPy array \(\.npy\), not text\. Save it as CSV/],
+  [
+    Buffer.from('\x93NUMPY\x01\0', 'latin1'),
+    /a NumPy array \(\.npy\), not text\. Pack it with kasane data pack/,
+  ],
   [Buffer.from('\x89HDF\r\n\x1a\n', 'latin1'), /an HDF5 file, not text\. Export it as CSV/],
   [Buffer.from('%PDF-1.7'), /it is a PDF file/],
 ])('what is no text is called what it is (%#)', async (content, message) => {

@@ -71,7 +71,11 @@ export const RESCALE =
  */
 export async function decodeImage(path: string, form: ImageForm): Promise<Decoded> {
   // Read here: whatever else lies at the path, such as a pipe, would keep a thread of the library for ever.
-  const bytes = await readRegular(path, FILE_BYTES);
+  return decodeImageBytes(await readRegular(path, FILE_BYTES), form, path);
+}
+
+/** As `decodeImage`, of what was read elsewhere. @param path names it in messages */
+export async function decodeImageBytes(bytes: Buffer, form: ImageForm, path: string): Promise<Decoded> {
   if (bytes.length === 0) throw new DataError(`${path}: it is empty`);
   try {
     return await inMemory.run(await pixelsHeld(bytes), () => decodeTolerantly(bytes, form));

@@ -76,7 +76,7 @@ async function columnsOf(path: string, onDamaged: OnDamaged) {
   }
   if (found.size === 0)
     throw new DataError(`${path}: it contains no objects; expected one JSON object per line`);
-  return [...found].map(([name, { nested }]) => ({ name, nested }));
+  return [...found].map(([name, { nested }]) => ({ name, nested, numbers: 'unknown' as const }));
 }
 
 /** Of so many digits a number may be another one than is written. */

@@ -2,7 +2,14 @@
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import type { RegularFile } from '@kasane/tensor/internal/node/regular-file';
 import { FileError } from '@kasane/tensor/internal/node/regular-file';
-import type { ColumnMetaData, FileMetaData, ParquetParsers, RowGroup, SchemaTree } from 'hyparquet';
+import type {
+  ColumnMetaData,
+  FileMetaData,
+  ParquetParsers,
+  RowGroup,
+  SchemaElement,
+  SchemaTree,
+} from 'hyparquet';
 import { parquetMetadataAsync, parquetSchema } from 'hyparquet';
 import { readColumn } from 'hyparquet/src/column.js';
 import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js';
@@ -13,6 +20,7 @@ import { flatten } from 'hyparquet/src/utils.js';
 import { DataError } from '../dataset.ts';
 import { openRegular } from '../files/regular-file.ts';
 import { MOST_FIELDS } from '../tables/table-limits.ts';
+import type { NumberKind } from './numbers.ts';
 import { checkedPages, type Decompress } from './parquet-pages.ts';
 import type { RecordColumn, RecordFile, RecordRow, RecordValue } from './record-file.ts';
 
@@ -55,7 +63,7 @@ export async function openParquet(path: string): Promise<RecordFile> {
   checkGroups(path, metadata);
   return {
     path,
-    columns: tree.children.map(columnOf),
+    columns: withClasses(tree.children.map(columnOf), metadata),
     skipped: [],
     blank: [],
     async *rows(names): AsyncGenerator<RecordRow> {
@@ -145,7 +153,45 @@ function columnOf({ element, children }: SchemaTree): RecordColumn {
       logical?.type === 'DECIMAL';
     if (!isText && !isOther) nested = 'bytes';
   }
-  return { name, nested };
+  const leaf = leafOf(element, children);
+  return { name, nested, ...(leaf && { numbers: leaf }) };
+}
+
+/** What the type of a column, or of what is in its lists, says of its numbers. */
+function leafOf(element: SchemaElement, children: readonly SchemaTree[]): NumberKind | undefined {
+  const [only, ...others] = children;
+  if (others.length > 0) return undefined;
+  if (only) return leafOf(only.element, only.children);
+  const { type, converted_type: kind, logical_type: logical } = element;
+  if (kind === 'UINT_8' || (logical?.type === 'INTEGER' && logical.bitWidth === 8 && !logical.isSigned))
+    return 'bytes';
+  if (kind === 'DECIMAL' || logical?.type === 'FLOAT16' || type === 'FLOAT' || type === 'DOUBLE')
+    return 'decimal';
+  return type === 'INT32' || type === 'INT64' ? 'whole' : undefined;
+}
+
+/** Names of classes as Hugging Face's datasets write them into the file. */
+function withClasses(
+  columns: readonly RecordColumn[],
+  { key_value_metadata: said }: FileMetaData,
+): RecordColumn[] {
+  const text = said?.find(({ key }) => key === 'huggingface')?.value;
+  let features: unknown;
+  try {
+    features = (JSON.parse(text ?? '{}') as { info?: { features?: unknown } } | null)?.info?.features;
+  } catch {
+    // What another program noted there is none of ours.
+  }
+  return columns.map((column) => {
+    const own = (features as Readonly<Record<string, { _type?: unknown; names?: unknown }>> | undefined)?.[
+      column.name
+    ];
+    const isNamed =
+      own?._type === 'ClassLabel' &&
+      Array.isArray(own.names) &&
+      own.names.every((name) => typeof name === 'string');
+    return isNamed ? { ...column, classes: own.names as string[] } : column;
+  });
 }
 
 function checkGroups(path: string, { row_groups: groups }: FileMetaData): void {

@@ -1,5 +1,6 @@
 /** Files of records with named values: Parquet and JSON Lines. */
 import { extensionOf } from '../files/folder.ts';
+import type { NumberKind } from './numbers.ts';
 
 /** A value as its file has it. bytes are of images and the like; lists hold the others. */
 export type RecordValue =
@@ -18,6 +19,10 @@ export interface RecordColumn {
   readonly name: string;
   /** What its values are, where they are no fields of a table: lists, objects, bytes. */
   readonly nested: string | undefined;
+  /** Of lists, and of single values: what their type says of the numbers. */
+  readonly numbers?: NumberKind;
+  /** Names of the classes whose numbers it holds, where the file says them. */
+  readonly classes?: readonly string[];
 }
 
 export interface RecordRow {

@@ -39,7 +39,7 @@ const beginnings: readonly (readonly [start: string, what: string, cure?: string
   ['PAR1', 'a Parquet file', 'If it is a table, give it a name that ends in .parquet'],
   ['ARROW1', 'an Arrow (Feather) file', 'Export it as CSV'],
   ['\x89HDF\r\n\x1a\n', 'an HDF5 file', 'Export it as CSV'],
-  ['\x93NUMPY', 'a NumPy array (.npy)', 'Save it as CSV with numpy.savetxt'],
+  ['\x93NUMPY', 'a NumPy array (.npy)', 'Pack it with kasane data pack'],
   ['SQLite format 3\0', 'an SQLite database', 'Export the table as CSV'],
 ];
 /** Bytes of a beginning that `binaryKind` looks at. */

@@ -70,9 +70,14 @@ export function addData(): void {
     .addHelpText(
       'after',
       help(
-        ['kasane data pack job.yaml packed', 'kasane data pack photos packed --set size=64'],
+        [
+          'kasane data pack job.yaml packed',
+          'kasane data pack photos packed --set size=64',
+          'kasane data pack digits.npz packed --set input=x --set target=y',
+          "kasane data pack 'shards/{000..009}.tar' packed --set input=jpg --set target=cls --set size=64",
+        ],
         ['{ folder, train: samples, test: samples, digest: SHA-256 of its index, notes: [] }'],
       ),
     )
-    .action(async (place, folder, options) => (await import('./data.ts')).pack(place, folder, options));
+    .action(async (place, folder, options) => (await import('./pack.ts')).pack(place, folder, options));
 }

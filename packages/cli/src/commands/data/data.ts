@@ -1,10 +1,9 @@
-/** `kasane data`: looks at what a job would train on, and packs it. */
+/** `kasane data`: looks at what a job would train on. */
 import { basename, dirname, extname, join, relative } from 'node:path';
 import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { CHUNKS_FOLDER, INDEX_FILE } from '@kasane/data/internal/packed/packed-index';
 import { openData } from '@kasane/data/open';
-import { packData } from '@kasane/data/pack';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkData, type DataSpec } from '@kasane/protocol/job-data';
@@ -13,8 +12,7 @@ import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import sharp from 'sharp';
 import { jobOf, placeFromHere, readJob } from '../../files/read-job.ts';
 import { requireReplaceable } from '../../files/replaced-file.ts';
-import { err, out } from '../../output/say.ts';
-import { isScreen } from '../../output/terminal.ts';
+import { out } from '../../output/say.ts';
 import { count } from '../../render/count.ts';
 import { describeSample, labelOf } from '../../render/sample.ts';
 import { table } from '../../render/table.ts';
@@ -28,10 +26,6 @@ export interface InspectCommand extends DataCommand {
   readonly sheet?: string;
   readonly json?: boolean;
 }
-export interface PackCommand extends DataCommand {
-  readonly json?: boolean;
-}
-
 /** Samples that are shown. */
 const SHOWN = 3;
 /** Classes that are listed. */
@@ -98,48 +92,27 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
   out.lines(...lines);
 }
 
-export async function pack(place: string, folder: string, options: PackCommand): Promise<void> {
-  const spec = await specOf(place, options.set);
-  requireOutside(
-    spec,
-    folder,
-    (around) => `${folder}: it is inside the data to pack, ${around}; choose a folder outside of it`,
-  );
-  const parts = await openPlace(spec);
-  const { train, test, notes = [] } = parts;
-  if (notes.length > 0) err.lines(...notes);
-  let said = 0;
-  try {
-    const digest = await packData(parts, folder, (done, all) => {
-      const now = performance.now();
-      if (now - said < 500 && done < all) return;
-      said = now;
-      if (isScreen(process.stderr))
-        process.stderr.write(`\r${done} of ${all} samples${done === all ? '\n' : ''}`);
-    });
-    const record = { folder, train: train.samples, test: test.samples, digest, notes };
-    const line = `${folder}: ${count(record.train, 'sample')} for training, ${record.test.toLocaleString('en')} for testing, SHA-256 of its index ${digest}`;
-    out.lines(options.json ? JSON.stringify(record) : line);
-  } catch (error) {
-    throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
-  }
-}
-
 /** What lies inside a folder of data would be read as a part of it from then on. */
-function requireOutside(spec: DataSpec, file: string, refusal: (around: string) => string): void {
-  const places = [spec.path, 'test' in spec ? spec.test : undefined];
+export function requireOutside(
+  spec: { readonly path?: unknown; readonly test?: unknown },
+  file: string,
+  refusal: (around: string) => string,
+): void {
+  const places = [spec.path, spec.test];
   const around = places.find(
     (place) =>
-      place !== undefined && kindOfPath(place) === 'folder' && !/^\.\.(\/|$)/.test(relative(place, file)),
+      typeof place === 'string' &&
+      kindOfPath(place) === 'folder' &&
+      !/^\.\.(\/|$)/.test(relative(place, file)),
   );
-  if (around !== undefined) throw new KasaneError('USAGE', refusal(around));
+  if (around !== undefined) throw new KasaneError('USAGE', refusal(String(around)));
 }
 
-const isJob = (place: string): boolean =>
+export const isJob = (place: string): boolean =>
   Object.hasOwn(jobPresets, place) || ['.yaml', '.yml', '.json'].includes(extname(place));
 
 /** The data section of a job file or preset, or one made for a path by what is there. */
-async function specOf(place: string, set: readonly string[]): Promise<DataSpec> {
+export async function specOf(place: string, set: readonly string[]): Promise<DataSpec> {
   if (basename(place) === INDEX_FILE && kindOfPath(join(dirname(place), CHUNKS_FOLDER)) === 'folder')
     throw new KasaneError(
       'USAGE',
@@ -171,7 +144,7 @@ export const asData = async <T>(body: () => Promise<T>): Promise<T> => {
     throw cause instanceof KasaneError ? cause : new KasaneError('DATA_INVALID', messageOf(cause), { cause });
   }
 };
-const openPlace = (spec: DataSpec): Promise<DataParts> => asData(() => openData(spec, anywhere));
+export const openPlace = (spec: DataSpec): Promise<DataParts> => asData(() => openData(spec, anywhere));
 
 /** Opens data that no job speaks of yet; where a part of it is damaged, without that, as its notes then say. */
 export async function openSound<Data extends object>(data: Data): Promise<{ data: Data; parts: DataParts }> {

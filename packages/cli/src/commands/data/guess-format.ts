@@ -5,6 +5,7 @@ import { extensionOf, filesBelow, hasNoEnding, listData } from '@kasane/data/int
 import { isImage } from '@kasane/data/internal/images/image-decode';
 import { INDEX_FILE } from '@kasane/data/internal/packed/packed-index';
 import { isUrl } from '@kasane/data/internal/packed/remote';
+import { sampleKind } from '@kasane/data/internal/records/open-samples';
 import { KasaneError } from '@kasane/protocol/errors';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { sniff } from './sniff.ts';
@@ -29,7 +30,7 @@ const SNIFFED = 5;
 
 const tables = new Set(['.csv', '.tsv', '.tab', '.psv', '.parquet', '.jsonl', '.ndjson']);
 const texts = new Set(['.txt', '.md']);
-const archives = new Set(['.zip', '.gz', '.tgz', '.tar', '.json', '.xlsx']);
+const archives = new Set(['.zip', '.gz', '.tgz', '.tar', '.npy', '.npz', '.json', '.xlsx']);
 
 /** @throws KasaneError DATA_INVALID, NO_INPUT */
 export async function guessFormat(path: string): Promise<Guess> {
@@ -41,6 +42,12 @@ export async function guessFormat(path: string): Promise<Guess> {
   if (isUrl(path)) return { section: { format: 'packed' } };
   const kind = kindOfPath(path);
   if (kind === 'nothing') throw new KasaneError('NO_INPUT', `${path}: file or folder not found`);
+  const samples = sampleKind(path);
+  if (samples !== undefined && (samples !== 'records' || kind === 'folder'))
+    throw new KasaneError(
+      'DATA_INVALID',
+      `${path}: pack it first: kasane data pack ${path} FOLDER, then use FOLDER in its place`,
+    );
   if (kind !== 'folder') return guessFile(path);
   if (kindOfPath(join(path, INDEX_FILE)) !== 'nothing') return { section: { format: 'packed' } };
   try {
