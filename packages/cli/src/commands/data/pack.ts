@@ -94,9 +94,8 @@ function progress(): (done: number, all?: number) => void {
     const now = performance.now();
     if (now - said < 500 && done !== all) return;
     said = now;
-    if (!isScreen(process.stderr)) return;
-    process.stderr.write(
-      `\r${done}${all === undefined ? '' : ` of ${all}`} samples${done === all ? '\n' : ''}`,
-    );
+    const so = all === undefined ? '' : ` of ${all}`;
+    const end = done === all ? '\n' : '';
+    if (isScreen(process.stderr)) process.stderr.write(`\r${done}${so} samples${end}`);
   };
 }
