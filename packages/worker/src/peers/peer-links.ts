@@ -6,29 +6,15 @@ import { shortened } from '@kasane/protocol/internal/events/plain-text';
 import { hostPort } from '@kasane/protocol/internal/ports/address';
 import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/internal/wire/frame';
 import { Link } from '@kasane/protocol/internal/wire/link';
-import { SLOW_RATE } from '@kasane/protocol/internal/wire/parts';
+import { LinkProbe, PROBES_ANSWERED, unasked, windowOf } from '@kasane/protocol/internal/wire/link-probe';
+import { PacedFrames } from '@kasane/protocol/internal/wire/paced-frames';
 import { dialPeer, listenForPeers } from '@kasane/protocol/internal/wire/peer-link';
-import { ERROR_TEXT, FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import { ERROR_TEXT } from '@kasane/protocol/limits';
 import { sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
-import { PacedFrames } from './paced-frames.ts';
 
 /** A peer that does not answer the probes within this time, in milliseconds, is not reached. */
 const PROBE_MS = 10_000;
-/**
- * Bytes of a probe there and back: small ones first, since all workers probe all others at once, which a very slow network carries only then.
- * Where they come back as fast as this, in bytes a second, large ones follow: of small ones, a busy machine makes a slow link.
- */
-const SMALL_PROBE = 1 << 16;
-const LARGE_PROBE = FRAME_PAYLOAD_BYTES;
-const LARGE_FROM = 1e6;
-/** Over slow links so much is under way as they carry in this time, in milliseconds, and a frame or two at least, in bytes. */
-const WINDOW_MS = 60;
-const LEAST_WINDOW = 1 << 15;
-/** Of each size the best of so many counts: a machine that is busy for a moment has no slow link. */
-const PROBES = 3;
-/** Probes of one link that are answered: more than are ever asked, and no way to fill the memory of who answers. */
-const ANSWERED = 4 * PROBES;
 /** Who is dialled may hear of the key a little later than who dials: so often it is tried, the first time again after so long. */
 const DIALS = 5;
 const REDIAL_MS = 100;
@@ -132,41 +118,31 @@ export class PeerLinks {
       this.#broke(worker, messageOf(error));
       return;
     }
-    let [isReached, began, best, probes] = [false, performance.now(), 0, 0];
-    let [bytes, isAsked] = [SMALL_PROBE, false];
+    let isReached = false;
     const broke = (why: string) => {
       if (isReached || dials === DIALS) return this.#broke(worker, why);
-      clearTimeout(probe);
+      clearTimeout(late);
       const again = setTimeout(() => this.#dial(peer, dials + 1), REDIAL_MS * 2 ** (dials - 1));
       this.#links.set(worker, { peer, link: undefined, frames: undefined, forRoom: [], timer: again });
       link.close();
     };
-    const ask = () => {
-      [began, isAsked] = [performance.now(), true];
-      link.send(encodeFrame({ kind: 'probe', answer: false }, new Uint8Array(bytes)));
-    };
-    const { link, frames } = this.#open(peer, socket, broke, () => {
-      if (!isAsked) unasked();
-      isAsked = false;
-      const now = performance.now();
-      best = Math.max(best, (2 * bytes) / Math.max((now - began) / 1000, 1e-6));
-      probes++;
-      if (probes === PROBES && best >= LARGE_FROM) [bytes, best] = [LARGE_PROBE, 0];
-      if (probes < (bytes === LARGE_PROBE ? 2 * PROBES : PROBES)) return ask();
-      clearTimeout(probe);
-      isReached = true;
-      if (best < SLOW_RATE) {
-        frames.window = Math.max(LEAST_WINDOW, Math.round((best * WINDOW_MS) / 1000));
-        link.send(encodeFrame({ kind: 'pace', window: frames.window }, new Uint8Array(0)));
-      }
-      this.#options.say({
-        $case: 'peerReach',
-        value: { worker, able: true, bytesPerSecond: best, why: '' },
-      });
-    });
-    const probe = setTimeout(() => broke(`no answer within ${PROBE_MS / 1000} s`), PROBE_MS);
-    this.#links.set(worker, { peer, link, frames, forRoom: [], timer: probe });
-    ask();
+    const { link, frames } = this.#open(peer, socket, broke, () => probe.answered());
+    const probe = new LinkProbe(
+      (frame) => link.send(frame),
+      (bytesPerSecond) => {
+        clearTimeout(late);
+        isReached = true;
+        const window = windowOf(bytesPerSecond);
+        if (window > 0) {
+          frames.window = window;
+          link.send(encodeFrame({ kind: 'pace', window }, new Uint8Array(0)));
+        }
+        this.#options.say({ $case: 'peerReach', value: { worker, able: true, bytesPerSecond, why: '' } });
+      },
+    );
+    const late = setTimeout(() => broke(`no answer within ${PROBE_MS / 1000} s`), PROBE_MS);
+    this.#links.set(worker, { peer, link, frames, forRoom: [], timer: late });
+    probe.ask();
   }
 
   /** Somebody has shown a key: it is the peer that has it. */
@@ -193,8 +169,8 @@ export class PeerLinks {
         if (frames.window > 0) link.send(encodeFrame({ kind: 'took' }, new Uint8Array(0)));
         this.#options.onFrame({ header, payload }, peer.worker);
       } else if (header.answer) onAnswer();
-      else if (++answered > ANSWERED)
-        throw new KasaneError('PROTOCOL', `more than ${ANSWERED} probes of one link`);
+      else if (++answered > PROBES_ANSWERED)
+        throw new KasaneError('PROTOCOL', `more than ${PROBES_ANSWERED} probes of one link`);
       else link.send(encodeFrame({ kind: 'probe', answer: true }, payload));
     };
     const link: Link = new Link(socket, {
@@ -227,11 +203,6 @@ export class PeerLinks {
     one?.frames?.close();
     for (const go of one?.forRoom ?? []) go();
   }
-}
-
-/** Each answer is told the coordinator: who sends more than it was asked for would have this worker flood it. */
-function unasked(): never {
-  throw new KasaneError('PROTOCOL', 'an answer to a probe that was not sent');
 }
 
 const isSame = (a: Peer | undefined, b: Peer) =>

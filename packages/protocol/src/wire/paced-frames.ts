@@ -1,5 +1,5 @@
 /**
- * Frames on their way to one other worker. Over a slow link no more bytes are under way than fit the queues of the network: where all workers
+ * Frames on their way to one other end. Over a slow link no more bytes are under way than fit the queues of the network: where all workers
  * send to all others at once, those would overflow, and TCP waits for tenths of a second, or for seconds, before it tries again.
  */
 export class PacedFrames {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { PacedFrames } from '../src/peers/paced-frames.ts';
+import { PacedFrames } from '../src/wire/paced-frames.ts';
 
 /** Frames by their first byte, as they are sent; and what waits for its turn. */
 function paced(window: number) {
