@@ -1,5 +1,7 @@
 /** Gradients and updates of fewer bits: the weights depend on the job alone, not on the way that they take. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PeerMesh } from '@kasane/coordinator/internal/peers/mesh';
+import { RelayedChunks } from '@kasane/coordinator/internal/peers/relayed-chunks';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
@@ -105,6 +107,23 @@ describe('the same weights, each sample once', () => {
     });
     expect(routes.some((code) => code === 'owner-left' || code === 'peers-parted')).toBe(true);
   });
+
+  it.each([
+    ['bf16', 2],
+    ['int8', 3],
+  ] as const)(
+    'of %s with %i workers, one killed, that the coordinator sends part of each version',
+    async (precision, workers) => {
+      vi.spyOn(PeerMesh.prototype, 'rateOf').mockReturnValue(1e6);
+      vi.spyOn(PeerMesh.prototype, 'ownRateOf').mockReturnValue(1e6);
+      const commits = vi.spyOn(RelayedChunks.prototype, 'commit');
+      await run(precision, workers, 'workers', async ({ children }) => {
+        await vi.waitFor(() => expect(commits.mock.calls.length).toBeGreaterThan(5), WAITED);
+        children[1]!.kill('SIGKILL');
+      });
+      vi.restoreAllMocks();
+    },
+  );
 
   it('with one that reaches the coordinator alone', async () => {
     const { ledger } = await run('int8', 2, 'workers', ({ visit }) => visit({ peers: false }));

@@ -1,8 +1,20 @@
 /** Workers that exchange gradients among themselves: the weights are those of the way through the coordinator, whatever happens to owners. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PeerMesh } from '@kasane/coordinator/internal/peers/mesh';
+import { RelayedChunks } from '@kasane/coordinator/internal/peers/relayed-chunks';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  type MockInstance,
+  vi,
+} from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { type ExchangeCluster, ExchangeClusters, runExchange, ways } from './support/exchange-cluster.ts';
 import { faultsOfLedger } from './support/ledger.ts';
@@ -141,5 +153,71 @@ describe('the same weights, each sample once', () => {
     const { now, routes: taken } = await run(cluster, 2, () => cluster.visit());
     expect(now).toMatchObject({ state: DONE, digest });
     expect(taken).toContain('exchange-workers');
+  });
+});
+
+describe('the same where links seem to be slow, and the coordinator sends owners part of each version', () => {
+  let commits: MockInstance;
+  beforeEach(() => {
+    vi.spyOn(PeerMesh.prototype, 'rateOf').mockReturnValue(1e6);
+    vi.spyOn(PeerMesh.prototype, 'ownRateOf').mockReturnValue(1e6);
+    commits = vi.spyOn(RelayedChunks.prototype, 'commit');
+  });
+  afterEach(() => {
+    // It was so in this test, from its first steps on.
+    expect(commits.mock.calls.length).toBeGreaterThan(5);
+    vi.restoreAllMocks();
+  });
+
+  it.each([2, 3])('with %i owners', async (workers) => {
+    const { now, routes: taken, ledger } = await run(await clusters.of(workers, 'workers'));
+    expect(now).toMatchObject({ state: DONE, digest });
+    expect(taken).toContain('exchange-workers');
+    expect(faultsOfLedger(ledger, counted)).toEqual([]);
+  });
+
+  it('when an owner is killed', async () => {
+    const cluster = await clusters.of(3, 'workers');
+    const {
+      now,
+      routes: taken,
+      ledger,
+    } = await run(cluster, 3, async () => {
+      await sleep(300);
+      cluster.children[1]!.kill('SIGKILL');
+    });
+    expect(now).toMatchObject({ state: DONE, digest });
+    expect(taken).toSatisfy((codes: string[]) => codes.some((code) => noticed.includes(code)), taken.join());
+    expect(faultsOfLedger(ledger, counted)).toEqual([]);
+  });
+
+  it('when an owner stands still, and goes on', async () => {
+    const cluster = await clusters.of(3, 'workers');
+    const { now } = await run(cluster, 3, async () => {
+      cluster.children[2]!.kill('SIGSTOP');
+      await sleep(3_000);
+      cluster.children[2]!.kill('SIGCONT');
+    });
+    cluster.children[2]!.kill('SIGKILL');
+    expect(now).toMatchObject({ state: DONE, digest });
+  });
+
+  it('when the coordinator starts again', async () => {
+    const { cluster } = await clusters.of(2, 'workers');
+    const { client } = cluster;
+    const id = await client.submit(JSON.stringify(job));
+    await vi.waitFor(() => expect(commits.mock.calls.length).toBeGreaterThan(5), WAITED);
+    await cluster.stopCoordinator();
+    await cluster.startCoordinator();
+    await vi.waitFor(async () => expect((await client.get(id)).state).toBe(DONE), WAITED);
+    expect(await client.get(id)).toMatchObject({ digest });
+    expect(faultsOfLedger(cluster.ledger(id), counted)).toEqual([]);
+    client.close();
+  });
+
+  it('with one that joins late', async () => {
+    const cluster = await clusters.of(2, 'workers');
+    const { now } = await run(cluster, 2, () => cluster.visit());
+    expect(now).toMatchObject({ state: DONE, digest });
   });
 });

@@ -70,38 +70,43 @@ it('an epoch counts what was not left out, and is worse than any number where ev
   }
 });
 
-it('a worker whose frames do not fit is quarantined at the third, and nobody else notices', async () => {
-  const hello = { worker: 'liar', host: 'here', slots: 1, backend: 'none', protocol: PROTOCOL_VERSION };
-  let welcomes = 0;
-  const refused = await new Promise<{ code: string; message: string }>((resolve) => {
-    const stream: CoordinatorStream = new CoordinatorStream({
-      coordinator: cluster.address,
-      hello,
-      heartbeat: () => ({ busy: 0, waiting: 0 }),
-      onMessage: ({ $case }) => {
-        if ($case !== 'welcome') return;
-        welcomes++;
-        // The link is opened after this call.
-        setImmediate(() => {
-          const wrong = { job: 'j', version: 1, partition: 0, offset: 0, total: 1, digest: 0 };
-          void stream.sendFrame({ kind: 'parameters', ...wrong }, new Uint8Array(4));
-        });
-      },
-      onFrame: () => {},
-      onBroken: () => {},
-      onRefused: resolve,
+const wrong = { job: 'j', version: 1, partition: 0, offset: 0, total: 1, digest: 0 };
+
+it.each([
+  ['liar', { kind: 'parameters', ...wrong }, "a worker does not send 'parameters' frames"],
+  ['prober', { kind: 'probe', answer: true }, 'an answer to a probe that was not sent'],
+] as const)(
+  'a worker whose frames do not fit is quarantined at the third, and nobody else notices: %s',
+  async (worker, header, why) => {
+    const hello = { worker, host: 'here', slots: 1, backend: 'none', protocol: PROTOCOL_VERSION };
+    let welcomes = 0;
+    const refused = await new Promise<{ code: string; message: string }>((resolve) => {
+      const stream: CoordinatorStream = new CoordinatorStream({
+        coordinator: cluster.address,
+        hello,
+        heartbeat: () => ({ busy: 0, waiting: 0 }),
+        onMessage: ({ $case }) => {
+          if ($case !== 'welcome') return;
+          welcomes++;
+          // The link is opened after this call.
+          setImmediate(() => void stream.sendFrame(header, new Uint8Array(4)));
+        },
+        onFrame: () => {},
+        onBroken: () => {},
+        onRefused: resolve,
+      });
+      cleanUp.add(() => stream.close());
     });
-    cleanUp.add(() => stream.close());
-  });
-  expect(refused).toMatchObject({ code: 'QUARANTINED' });
-  expect(refused.message).toContain("3 bad frames; the last one: a worker does not send 'parameters' frames");
-  expect(welcomes).toBe(3);
-  const { client } = cluster;
-  const { workers, quarantined } = await client.status();
-  client.close();
-  expect(quarantined).toMatchObject([{ id: 'liar', host: 'here', why: { code: 'bad-frames' } }]);
-  expect(workers).toHaveLength(2);
-});
+    expect(refused).toMatchObject({ code: 'QUARANTINED' });
+    expect(refused.message).toContain(`3 bad frames; the last one: ${why}`);
+    expect(welcomes).toBe(3);
+    const { client } = cluster;
+    const { workers, quarantined } = await client.status();
+    client.close();
+    expect(quarantined.at(-1)).toMatchObject({ id: worker, host: 'here', why: { code: 'bad-frames' } });
+    expect(workers).toHaveLength(2);
+  },
+);
 
 it('with no worker at all a job waits, and goes on', async () => {
   const job = { ...diverging(0), name: 'waiting', training: { epochs: 2, batch: 64, shards: 2 } };

@@ -57,6 +57,10 @@ export interface ConnectedWorker {
   publish(job: string, whole: () => EncodedVersion, changes?: EncodedVersion): void;
   /** Sends a frame that another worker has sent here for it. */
   relay(frame: Buffer): void;
+  /** Sends part of what workers exchange: of a slow link little is under way at once. Resolves when there is room for the next. */
+  relayPaced(frame: Buffer): Promise<void>;
+  /** Measures its link, once. @param onRate hears how many bytes a second it carries */
+  probe(onRate: (bytesPerSecond: number) => void): void;
   /** Sends what belongs to the version of the job that was published last, after it. */
   publishMore(job: string, more: EncodedVersion): void;
 }

@@ -1,10 +1,11 @@
 /** Steps whose gradients the workers add themselves: what is sent again when one of them goes, or sends what is no number. */
-import { bytesOf } from '@kasane/protocol/internal/wire/frame';
+import { bytesOf, decodeFrame } from '@kasane/protocol/internal/wire/frame';
 import { PartLayout } from '@kasane/protocol/internal/wire/parts';
 import { checkJob } from '@kasane/protocol/job';
 import { afterEach, expect, it, vi } from 'vitest';
 import { ParameterServer } from '../src/params/parameter-server.ts';
 import { PeerMesh } from '../src/peers/mesh.ts';
+import { RelayedChunks } from '../src/peers/relayed-chunks.ts';
 import type { Answer } from '../src/run/answers.ts';
 import type { TaskBoard } from '../src/run/board.ts';
 import { GradientSync } from '../src/run/gradient-sync.ts';
@@ -24,9 +25,12 @@ const job = checkJob({
   training: { epochs: 1, batch: 4, shards: 2, optimizer: { type: 'sgd' }, learningRate: 0.5 },
 });
 
-/** A worker, what it was told of owners, and which versions the coordinator sent it. */
-function workerOf(id: string, index: number) {
+const clipped = checkJob({ ...job.spec, training: { ...job.spec.training, clipNorm: 1 } });
+
+/** A worker, what it was told of owners, and how many versions, and which chunks, the coordinator sent it. @param own rate of its link */
+function workerOf(id: string, index: number, own: number) {
   const told: Parameters<ConnectedWorker['send']>[0][] = [];
+  const passed: string[] = [];
   let versions = 0;
   const worker = {
     ...{ id, address: `10.0.0.${index + 1}`, draining: false, resting: new Map(), routes: new Map() },
@@ -35,8 +39,13 @@ function workerOf(id: string, index: number) {
       versions++;
     },
     publishMore: () => {},
+    probe: (onRate) => onRate(own),
+    relayPaced: async (frame) => {
+      const { header } = decodeFrame(frame);
+      passed.push(`${header.kind} ${'offset' in header ? header.offset : ''}`);
+    },
   } as Partial<ConnectedWorker> as ConnectedWorker;
-  return { worker, told, versions: () => versions };
+  return { worker, told, passed, versions: () => versions };
 }
 
 afterEach(() => {
@@ -46,17 +55,18 @@ afterEach(() => {
 /**
  * A run of four workers that own parts, whose first step is under way; `lossSum` is what both of its shards answer.
  * @param reach they reach one another; otherwise they have not said so yet, and the step has not begun
+ * @param rates of links between workers, and of those to the coordinator, in bytes a second
  */
-async function opened(reach = true) {
-  const parameters = await ParameterServer.open(job, { total: 100, shardsOf: () => 2 });
+async function opened(reach = true, { rate = 1e8, own = 1e8, what = job } = {}) {
+  const parameters = await ParameterServer.open(what, { total: 100, shardsOf: () => 2 });
   await parameters.reset(new Float32Array(job.model.parameterCount).fill(0.1));
   parameters.begin(0);
-  const workers = ['a', 'b', 'c', 'd'].map(workerOf);
+  const workers = ['a', 'b', 'c', 'd'].map((id, index) => workerOf(id, index, own));
   const mesh = new PeerMesh();
   mesh.want(workers.map(({ worker }) => worker));
   const meet = () => {
     for (const [index, { worker }] of workers.entries()) mesh.opened(worker, `10.0.0.${index + 1}:4000`, '');
-    for (const pair of ['ab', 'ac', 'ad', 'bc', 'bd', 'cd']) mesh.reached(pair[0]!, pair[1]!, true, 1e8, '');
+    for (const pair of ['ab', 'ac', 'ad', 'bc', 'bd', 'cd']) mesh.reached(pair[0]!, pair[1]!, true, rate, '');
   };
   if (reach) meet();
   const said = { lossSum: 1 };
@@ -72,7 +82,7 @@ async function opened(reach = true) {
   let taking = workers.map(({ worker }) => worker);
   const reasons: string[] = [];
   const sync = new GradientSync({
-    ...{ id: 'j', job, parameters, board, mesh, mode: 'workers', shardsOf: () => 2 },
+    ...{ id: 'j', job: what, parameters, board, mesh, mode: 'workers', shardsOf: () => 2 },
     taking: () => taking,
     nextTurn: () => undefined,
     record: (event) => reasons.push('reason' in event && event.reason ? event.reason.code : event.code),
@@ -102,8 +112,10 @@ async function opened(reach = true) {
     mesh.left(id);
     sync.left(id);
   };
+  const joins = (id: string) => taking.push(workerOf(id, 9, own).worker);
   const versions = () => workers.map((one) => one.versions());
-  return { sync, meet, sum, step, leaves, versions, said, redone, reasons };
+  const passed = () => workers.map((one) => one.passed);
+  return { sync, meet, sum, step, joins, leaves, versions, passed, said, redone, reasons };
 }
 
 it('owners send versions to one another, the first one too', async () => {
@@ -113,6 +125,57 @@ it('owners send versions to one another, the first one too', async () => {
   await step();
   expect(versions()).toEqual([0, 0, 0, 0]);
   sync.close();
+});
+
+it('sends owners part of each version itself where links are slow', async () => {
+  const { sync, step, joins, leaves, versions, passed, redone } = await opened(true, { rate: 1e7, own: 8e6 });
+  await step();
+  await step();
+  // Of five chunks the first and the fourth, to those who do not own them.
+  const [first, fourth] = ['partParameters 0', 'partParameters 3072'];
+  expect(passed().map((list) => list.toSorted())).toEqual([
+    [fourth, fourth],
+    [first, first, fourth, fourth],
+    [first, first, fourth, fourth],
+    [first, first],
+  ]);
+  expect(versions()).toEqual([0, 0, 0, 0]);
+  leaves('d');
+  expect(redone).toEqual([false]);
+  for (const list of passed()) list.length = 0;
+  await step();
+  // Of three owners' every second one.
+  expect(passed().map(({ length }) => length)).toEqual([2, 2, 2, 0]);
+  // Its link has more to carry once it sends a worker whole versions.
+  joins('e');
+  leaves('c');
+  await step();
+  expect(passed().map(({ length }) => length)).toEqual([2, 2, 2, 0]);
+  sync.close();
+});
+
+it.each([
+  ['links are fast', { rate: 1e8, own: 1e8 }],
+  ['its own are slower', { rate: 1e7, own: 6e6 }],
+  ['gradients are clipped', { rate: 1e7, own: 1e7, what: clipped }],
+])('leaves that to owners where %s', async (_, rates) => {
+  const { sync, step, passed } = await opened(true, rates);
+  await step();
+  expect(passed().flat()).toEqual([]);
+  sync.close();
+});
+
+it('leaves it to owners where it has no memory for its copy', async () => {
+  const open = vi.spyOn(RelayedChunks.prototype, 'open').mockRejectedValueOnce(new Error('no memory'));
+  const { sync, step, versions, passed, redone, reasons } = await opened(true, { rate: 1e7, own: 1e7 });
+  await expect.poll(() => redone).toEqual([false]);
+  expect(reasons).toEqual(['exchange-workers', 'copy-failed', 'exchange-workers']);
+  // Of the first version, each may have been sent a part by the others.
+  expect(versions()).toEqual([1, 1, 1, 1]);
+  await step();
+  expect(passed().flat()).toEqual([]);
+  sync.close();
+  open.mockRestore();
 });
 
 it('waits with the first version until it is known who reaches whom', async () => {

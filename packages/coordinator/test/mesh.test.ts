@@ -7,16 +7,18 @@ import type { ConnectedWorker } from '../src/workers.ts';
 /** A worker, and what it was told. */
 function workerOf(id: string, address = '10.0.0.9') {
   const told: Parameters<ConnectedWorker['send']>[0][] = [];
+  const rates: ((bytesPerSecond: number) => void)[] = [];
   const worker = {
     id,
     address,
     send: (message) => told.push(message),
+    probe: (onRate) => rates.push(onRate),
   } as Partial<ConnectedWorker> as ConnectedWorker;
   const peers = (): Peer[] => {
     const last = told.findLast((message) => message.$case === 'peers');
     return last?.$case === 'peers' ? last.value.peers : [];
   };
-  return { worker, told, peers };
+  return { worker, told, peers, rates };
 }
 
 /** Three workers that listen. */
@@ -24,7 +26,10 @@ function opened() {
   const mesh = new PeerMesh();
   const workers = ['a', 'b', 'c'].map((id, index) => workerOf(id, `10.0.0.${index + 1}`));
   mesh.want(workers.map(({ worker }) => worker));
-  for (const [index, { worker }] of workers.entries()) mesh.opened(worker, `10.0.0.${index + 1}:4000`, '');
+  for (const [index, { worker, rates }] of workers.entries()) {
+    mesh.opened(worker, `10.0.0.${index + 1}:4000`, '');
+    rates[0]!(1e8 + index);
+  }
   return { mesh, workers };
 }
 const reach = (mesh: PeerMesh, pairs: readonly (readonly [string, string])[]) => {
@@ -45,6 +50,22 @@ it('asks each worker once to listen, and gives each two a key, one of whom dials
     Buffer.from(peers!.find((peer) => peer.worker === worker)!.key).toString('hex');
   expect(keyOf(a, 'b')).toBe(keyOf(b, 'a'));
   expect(new Set([keyOf(a, 'b'), keyOf(a, 'c'), keyOf(b, 'c')]).size).toBe(3);
+});
+
+it('measures the link of each worker that listens once, and waits for it', () => {
+  const mesh = new PeerMesh();
+  const { worker, rates } = workerOf('a', '10.0.0.1');
+  const other = workerOf('b', '10.0.0.2');
+  mesh.want([worker, other.worker]);
+  mesh.opened(other.worker, '', 'it was started with --no-peers');
+  mesh.opened(worker, '10.0.0.1:4000', '');
+  mesh.opened(worker, '10.0.0.1:4001', '');
+  expect([rates.length, other.rates.length]).toEqual([1, 0]);
+  expect([mesh.isTrying(['a', 'b']), mesh.ownRateOf(['a'])]).toEqual([true, 0]);
+  rates[0]!(1e7);
+  expect([mesh.isTrying(['a', 'b']), mesh.ownRateOf(['a'])]).toEqual([false, 1e7]);
+  mesh.left('a');
+  expect(mesh.ownRateOf(['a'])).toBe(0);
 });
 
 it('knows who reaches whom once all have answered', () => {

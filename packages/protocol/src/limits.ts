@@ -1,7 +1,7 @@
 /** Every bound of the system in one place, with its unit. What exceeds one is refused with LIMIT, never truncated. */
 
 /** Version of the training stream and its data link; a worker with another one is refused. */
-export const PROTOCOL_VERSION = 20;
+export const PROTOCOL_VERSION = 21;
 
 /** Bytes of tensor data in one frame of a data link. */
 export const FRAME_PAYLOAD_BYTES = 1 << 20;

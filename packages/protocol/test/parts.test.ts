@@ -54,6 +54,19 @@ describe('a layout of parts', () => {
     );
   });
 
+  it.each([2, 3, 4, 8])('has the coordinator send as much as it receives, to %i owners alike', (count) => {
+    const owners = Array.from({ length: count }, (_, index) => `w${index}`);
+    const floats = count * (count - 1) * 100;
+    const about = { number: 1, step: 0, floats, chunkFloats: 1, owners };
+    const layout = new PartLayout({ ...about, relays: true });
+    expect(layout.relayed).toHaveLength(floats / (count - 1));
+    const sentTo = owners.map(
+      (owner) => layout.relayed.filter(({ start }) => layout.ownerOf(start) !== owner).length,
+    );
+    expect(new Set(sentTo)).toEqual(new Set([floats / count]));
+    expect(new PartLayout(about).relayed).toEqual([]);
+  });
+
   it('has a few chunks for each owner, and none that is tiny', () => {
     expect(chunkFloatsFor(11_000_000, 8, false)).toBe(65_536);
     expect(chunkFloatsFor(800_000, 8, false)).toBe(6 * 1024);

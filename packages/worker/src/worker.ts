@@ -265,6 +265,7 @@ class KasaneWorker implements RunningWorker {
         break;
       case 'partState':
       case 'partGradient':
+      case 'partParameters':
         this.#jobs.get(header.job)?.tensors.receivePart(header, payload, undefined);
         break;
     }

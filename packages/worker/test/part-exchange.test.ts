@@ -2,7 +2,7 @@
 import { bytesOf, decodeFrame } from '@kasane/protocol/internal/wire/frame';
 import { floatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import { buildModel } from '@kasane/tensor/nn/model';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { PartExchange } from '../src/peers/part-exchange.ts';
 
 // Six floats.
@@ -14,7 +14,11 @@ function exchange() {
   const sent: string[] = [];
   const one = new PartExchange({
     ...{ job: 'j', worker: 'b', exchanged, codec: floatCodec(exchanged, 'f32'), rounding: undefined },
-    stream: { sendEncoded: async () => {} },
+    stream: {
+      sendPaced: async (frame) => {
+        sent.push(decodeFrame(frame).header.kind);
+      },
+    },
     links: {
       send: async () => {},
       sendEncoded: async (to, frame) => {
@@ -29,26 +33,34 @@ function exchange() {
       throw error;
     },
   });
-  const begin = (layout: number, passOn: boolean) => {
+  const begin = (layout: number, passOn: boolean, relays = false, owners = ['a', 'b', 'c']) => {
     const optimizer = JSON.stringify({ type: 'sgd' });
     one.begin({
       job: 'j',
       layout,
       step: 4,
       chunkFloats: 2,
-      owners: ['a', 'b', 'c'],
+      owners,
       shards: 1,
       optimizer,
       passOn,
       sumsFirst: false,
+      relays,
     });
     one.takeEarly();
   };
   const state = (layout: number) =>
     one.state({ kind: 'partState', job: 'j', layout, name: 'parameters', offset: 2 }, floats(3, 4));
+  /** The gradients of a step's only shard, and the coordinator's word that it counts. */
+  const step = (layout: number, number: number, publish = true) => {
+    const header = { kind: 'partGradient', job: 'j', layout, step: number, shard: 0, attempt: 1 } as const;
+    one.gradient({ ...header, offset: 2 }, Float32Array.of(1, 1), 'b');
+    const about = { job: 'j', layout, step: number, factor: 1, learningRate: 1, nextShards: 1 };
+    one.commit({ ...about, publish });
+  };
   const chunk = (layout: number, from: string, offset: number, ...values: number[]) =>
     one.parameters({ kind: 'partParameters', job: 'j', layout, version: 4, offset }, floats(...values), from);
-  return { begin, state, chunk, taken, sent };
+  return { begin, state, step, chunk, taken, sent };
 }
 
 const floats = (...values: number[]) => bytesOf(Float32Array.from(values));
@@ -66,6 +78,25 @@ it('sends nothing where the coordinator sends the version whole', () => {
   begin(1, false);
   state(1);
   expect([taken, sent]).toEqual([[], []]);
+});
+
+it('sends no more than the sum of a chunk that the coordinator passes on, but for the first version', async () => {
+  const { begin, state, step, chunk, taken, sent } = exchange();
+  // Of three owners' chunks every second one: not b's. Of two owners' every one.
+  begin(1, true, true);
+  state(1);
+  expect(() => chunk(1, '', 2, 5, 6)).toThrow('the coordinator does not pass on');
+  chunk(1, '', 0, 5, 6);
+  begin(2, true, true, ['a', 'b']);
+  sent.length = 0;
+  state(2);
+  expect(sent).toEqual(['partParameters to a']);
+  taken.length = 0;
+  await vi.waitFor(() => {
+    step(2, 4);
+    expect(taken).toEqual([[5, 2, 2, 3]]);
+  });
+  expect(sent).toEqual(['partParameters to a', 'partSum']);
 });
 
 it('takes chunks that come before the coordinator has told of the layout, of that layout alone', () => {

@@ -115,6 +115,41 @@ describe('CoordinatorStream', { timeout: 30_000 }, () => {
     expect(seen.broken).toEqual(['the coordinator did not answer within 0.3 s']);
   });
 
+  it('answers probes, and has little under way over a link that is said to be slow', async () => {
+    const frames: string[] = [];
+    let other: Link | undefined;
+    const { port, links } = await serve(
+      (stream) => stream.on('data', () => welcome(stream)),
+      ({ header, payload }, link) => {
+        other = link;
+        frames.push(`${header.kind} ${payload.length}`);
+      },
+    );
+    const { stream, seen } = connect(port);
+    await until(() => links.length === 1);
+    const empty = new Uint8Array(0);
+    const chunk = { kind: 'partParameters', job: 'j', layout: 1, version: 1, offset: 0 } as const;
+    const probe = encodeFrame({ kind: 'probe', answer: false }, new Uint8Array(5000));
+    // Who is not paced says nothing of what it has taken.
+    links[0]!.send(encodeFrame(chunk, new Uint8Array(8)), probe);
+    await until(() => frames.length === 1);
+    links[0]!.send(encodeFrame({ kind: 'pace', window: 1500 }, empty), encodeFrame(chunk, new Uint8Array(8)));
+    await until(() => frames.length === 2);
+    expect(frames.splice(0)).toEqual(['probe 5000', 'took 0']);
+    expect(seen.messages.filter((kind) => kind === 'partParameters')).toHaveLength(2);
+    const sum = { kind: 'partSum', job: 'j', layout: 1, step: 1, offset: 0 } as const;
+    let left = 0;
+    for (const size of [1000, 1001, 1002])
+      void stream.sendPaced(encodeFrame(sum, new Uint8Array(size))).then(() => left++);
+    await until(() => frames.length === 1);
+    other!.send(encodeFrame({ kind: 'took' }, empty));
+    await until(() => frames.length === 2);
+    expect([left, frames]).toEqual([2, ['partSum 1000', 'partSum 1001']]);
+    // Nobody waits for a link that is no more.
+    stream.close();
+    await until(() => left === 3);
+  });
+
   it('does not come back where it is refused', async () => {
     const { port } = await serve((stream) =>
       stream.emit('error', { code: status.UNAUTHENTICATED, details: 'the token is wrong' }),

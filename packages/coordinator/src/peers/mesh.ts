@@ -23,6 +23,8 @@ interface Member {
   address: string | undefined;
   why: string;
   readonly askedAt: number;
+  /** Bytes a second of its link to the coordinator; 0: that is being measured. Undefined: it is not. */
+  rate: number | undefined;
 }
 
 /** Between two workers, the first by its id first. */
@@ -52,6 +54,7 @@ export class PeerMesh {
         address: undefined,
         why: 'it has not answered yet',
         askedAt: now,
+        rate: undefined,
       });
       worker.send({ $case: 'openPeers', value: {} });
     }
@@ -78,6 +81,13 @@ export class PeerMesh {
       this.#tell(before);
       return;
     }
+    if (member.rate === undefined) {
+      // At the same time as its links to others: each counts as one of as many.
+      member.rate = 0;
+      worker.probe((bytesPerSecond) => {
+        member.rate = bytesPerSecond;
+      });
+    }
     const others = [...this.#members].filter(
       ([id, other]) => id !== worker.id && other.address && mayLink(member, other),
     );
@@ -103,7 +113,7 @@ export class PeerMesh {
     const among = new Set(workers);
     for (const id of among) {
       const member = this.#members.get(id);
-      if (member?.address === undefined && member && now < member.askedAt + TRYING_MS) return true;
+      if (member && isTrying(member) && now < member.askedAt + TRYING_MS) return true;
     }
     return [...this.#links.values()].some(
       ({ a, b, able, changedAt }) =>
@@ -125,6 +135,11 @@ export class PeerMesh {
     const among = new Set(workers);
     const links = [...this.#links.values()].filter(({ a, b, able }) => able && among.has(a) && among.has(b));
     return medianOf(links.map(({ bytesPerSecond }) => bytesPerSecond));
+  }
+
+  /** The median of the bytes a second between the coordinator and these workers; 0: it is not known. */
+  ownRateOf(workers: readonly string[]): number {
+    return medianOf(workers.map((worker) => this.#members.get(worker)?.rate ?? 0));
   }
 
   /** Why a worker has no link to another one, for people; undefined: it has, or is being tried. */
@@ -170,6 +185,9 @@ export class PeerMesh {
     }
   }
 }
+
+/** Whether it has not said where it listens, or its link to the coordinator is being measured. */
+const isTrying = ({ address, rate }: Member): boolean => address === undefined || rate === 0;
 
 /** Whether it listens where it is connected from, and not at some host that it names. Behind NAT it does not. */
 const isOwn = ({ address = '', worker }: Member): boolean =>

@@ -1,5 +1,6 @@
 /** Which workers may own parts of a run's parameters, which of them do, and why the others do not. */
 import { isLoopback } from '@kasane/protocol/internal/security/token';
+import { SLOW_RATE } from '@kasane/protocol/internal/wire/parts';
 import type { Reason } from '@kasane/protocol/reasons';
 import type { ConnectedWorker } from '../workers.ts';
 import type { PeerMesh } from './mesh.ts';
@@ -13,6 +14,14 @@ const LEAST_FLOATS = 1 << 18;
 const SETTLED_MS = 2_000;
 /** Owners that hold up a step do not own parts for so long, in milliseconds. */
 const EXCLUDED_MS = 60_000;
+
+/**
+ * The coordinator sends part of each version where its links carry at least this part of what those between workers do: as measured, equal
+ * ones differ; and one that has so little still sends all parameters sooner than two owners would send their sums beside them.
+ */
+const RELAY_RATE = 0.7;
+/** It does so of this many parameters at most: it keeps them, and the optimizer's state, once more. */
+const RELAYED_FLOATS = 1 << 25;
 
 export interface OwnerChoiceOptions {
   /** The job. */
@@ -69,6 +78,28 @@ export class OwnerChoice {
     if (owners.length >= 2) return { owners };
     const why = may.map(({ id }) => mesh.whyNot(id)).find((text) => text !== undefined);
     return why === undefined ? none : { owners: [], why: { code: 'exchange-unreached', args: { why } } };
+  }
+
+  /** Whether links between these owners are slow. */
+  isSlow(owners: readonly string[]): boolean {
+    return this.#options.mesh.rateOf(owners) < SLOW_RATE;
+  }
+
+  /**
+   * Whether the coordinator is to send part of each version to these owners (`PartLayout.isRelayed`): where links are slow, its own are not
+   * slower, and have nothing else to carry.
+   * @param taking workers that compute the job
+   */
+  isRelaying(owners: readonly string[], taking: readonly ConnectedWorker[]): boolean {
+    const { mesh, floats, isNear } = this.#options;
+    const own = mesh.ownRateOf(owners);
+    return (
+      this.isSlow(owners) &&
+      own > 0 &&
+      own >= RELAY_RATE * mesh.rateOf(owners) &&
+      floats <= RELAYED_FLOATS * Math.max(1, owners.length - 1) &&
+      taking.every(({ id }) => owners.includes(id) || isNear(id))
+    );
   }
 
   /** Whether it is still being found out which of these reach one another, who could exchange this job's gradients. */

@@ -4,17 +4,22 @@
  * computed again. Where sums are made is no part of a result.
  */
 import { setTimeout as after, setImmediate as nextTurn } from 'node:timers/promises';
-import { KasaneError } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { CommitParts } from '@kasane/protocol/gen/kasane/v1/training';
 import type { JobEvent } from '@kasane/protocol/internal/events/events';
-import { type ServerUpdate, serverUpdateOf } from '@kasane/protocol/internal/job/job-exchange';
+import {
+  exchangedOf,
+  roundingOf,
+  type ServerUpdate,
+  serverUpdateOf,
+} from '@kasane/protocol/internal/job/job-exchange';
 import {
   bytesOf,
   encodeFrame,
   type GradientHeader,
   type PartSumHeader,
 } from '@kasane/protocol/internal/wire/frame';
-import { chunkFloatsFor, PartLayout, partGradients, SLOW_RATE } from '@kasane/protocol/internal/wire/parts';
+import { chunkFloatsFor, PartLayout, partGradients } from '@kasane/protocol/internal/wire/parts';
 import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { Job } from '@kasane/protocol/job';
 import type { Reason } from '@kasane/protocol/reasons';
@@ -25,6 +30,7 @@ import type { ParameterServer } from '../params/parameter-server.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import type { PeerMesh } from './mesh.ts';
 import { type ExchangeMode, OwnerChoice } from './owner-choice.ts';
+import { RelayedChunks } from './relayed-chunks.ts';
 
 /** The first step of a run waits so long at most for workers to find out whom they reach, and looks so often, in milliseconds. */
 const MEETING_MS = 10_000;
@@ -66,6 +72,10 @@ export class PeerExchange {
   #layout: PartLayout | undefined;
   /** Its owners send the version of its first step to one another. */
   #passesOn = false;
+  /** Chunks of later versions that this coordinator sends them. */
+  #relay: RelayedChunks | undefined;
+  /** It may have some: there is memory for the copy that they need. */
+  #mayRelay = true;
   readonly #members = new Map<string, ConnectedWorker>();
   readonly #choice: OwnerChoice;
   /** The workers that will own parts from the next step on that the coordinator publishes. */
@@ -154,21 +164,23 @@ export class PeerExchange {
     const before = [...this.#members.values()];
     if (this.#choice.isWithout(step) || owners.length < 2) {
       if (this.#layout) this.#tell(before, undefined, step, shards);
-      this.#members.clear();
-      this.#layout = undefined;
+      this.#forgetLayout();
       return;
     }
     const floats = this.#options.parameters.parameters.length;
-    const isSlow = this.#options.mesh.rateOf(owners.map(({ id }) => id)) < SLOW_RATE;
+    const ids = owners.map(({ id }) => id);
+    this.#forgetLayout();
     this.#layout = new PartLayout({
-      ...{ number: ++this.#layouts, step, floats, owners: owners.map(({ id }) => id) },
-      chunkFloats: chunkFloatsFor(floats, owners.length, isSlow),
+      ...{ number: ++this.#layouts, step, floats, owners: ids },
+      chunkFloats: chunkFloatsFor(floats, owners.length, this.#choice.isSlow(ids)),
+      // Clipped, all sums come before any update, and then its own link would be the only one that is busy.
+      relays: this.#mayRelay && this.#update.clipNorm === undefined && this.#choice.isRelaying(ids, taking),
     });
     // Through shared memory it takes no time, and changes to a version need that one whole.
     const { job, isNear } = this.#options;
     const isExact = job.spec.exchange.precision === 'f32';
     this.#passesOn = !isWhole && isExact && owners.every(({ id }) => !isNear(id));
-    this.#members.clear();
+    this.#relay = this.#layout.relays ? this.#relayOf(this.#layout, owners) : undefined;
     for (const worker of owners) this.#members.set(worker.id, worker);
     const others = before.filter(({ id }) => !this.#members.has(id));
     this.#tell(others, undefined, step, shards);
@@ -198,6 +210,13 @@ export class PeerExchange {
         if (this.#layout !== layout) return;
       }
     }
+    try {
+      await this.#relay?.open(parameters);
+    } catch (error) {
+      if (this.#layout !== layout) return;
+      this.#mayRelay = false;
+      this.#dissolve({ code: 'copy-failed', args: { why: messageOf(error) } });
+    }
   }
 
   /**
@@ -213,12 +232,13 @@ export class PeerExchange {
         worker.send({ $case: 'commitParts', value: { job: id, layout, ...commit, clip } });
     };
     if (!isClipped) tell();
+    this.#relay?.commit(commit);
     const isSummed = await new Promise<boolean>((resolve, reject) => {
       const since = performance.now();
       const lateMs = Math.min(LATEST_MS, Math.max(LATE_MS, LATE_PART * (since - this.#beganAt)));
       this.#waiting = { since, lateMs, resolve, reject };
       if (this.#stopped) reject(this.#stopped);
-      else if (parameters.isSummed) resolve(true);
+      else if (parameters.isSummed) this.#summed();
     }).finally(() => {
       this.#waiting = undefined;
     });
@@ -268,11 +288,19 @@ export class PeerExchange {
     } else if (header.step === parameters.version) {
       const sum = new Float32Array(end - start);
       codec.decode(payload, start, sum);
+      if (!parameters.hasSum(start)) this.#relay?.sum(start, sum);
       parameters.takeSum(start, sum);
       if (!this.#waiting) return;
       this.#waiting.since = performance.now();
-      if (parameters.isSummed) this.#waiting.resolve(true);
+      if (parameters.isSummed) this.#summed();
     }
+  }
+
+  /** All sums are here: the step ends when what is sent from here has been made of them, too. */
+  #summed(): void {
+    const waiting = this.#waiting;
+    if (!this.#relay) waiting?.resolve(true);
+    else void this.#relay.settled().then(() => waiting?.resolve(true));
   }
 
   /** Passes part of a gradient on to the owners: of a worker that reaches only the coordinator. */
@@ -325,8 +353,23 @@ export class PeerExchange {
   close(): void {
     this.#forget();
     this.#forgetRoutes();
+    this.#forgetLayout();
+  }
+
+  #relayOf(layout: PartLayout, members: readonly ConnectedWorker[]): RelayedChunks {
+    const { id, job, codec } = this.#options;
+    const { optimizer } = this.#update;
+    const rounding = roundingOf(job.spec);
+    return new RelayedChunks({
+      ...{ job: id, layout, members, parameters: exchangedOf(job), optimizer, codec, rounding },
+    });
+  }
+
+  #forgetLayout(): void {
     this.#members.clear();
     this.#layout = undefined;
+    this.#relay?.close();
+    this.#relay = undefined;
   }
 
   #choose(taking: readonly ConnectedWorker[], now: number): readonly string[] {
@@ -343,7 +386,7 @@ export class PeerExchange {
   ): void {
     const { id } = this.#options;
     const optimizer = JSON.stringify(this.#update.optimizer);
-    const { number = 0, chunkFloats = 0, owners = [] } = layout ?? {};
+    const { number = 0, chunkFloats = 0, owners = [], relays = false } = layout ?? {};
     const passOn = layout !== undefined && this.#passesOn;
     const value = {
       job: id,
@@ -354,6 +397,7 @@ export class PeerExchange {
       shards,
       optimizer,
       passOn,
+      relays,
       sumsFirst: this.#update.clipNorm !== undefined,
     };
     for (const worker of workers) worker.send({ $case: 'parts', value });
@@ -372,8 +416,7 @@ export class PeerExchange {
     if (!this.#layout) return;
     this.#tell([...this.#members.values()], undefined, this.#options.parameters.version, 0);
     this.#forgetRoutes();
-    this.#members.clear();
-    this.#layout = undefined;
+    this.#forgetLayout();
     this.#next = [];
     this.#lookedAt = Number.NEGATIVE_INFINITY;
     this.#forgetStep();

@@ -14,6 +14,8 @@ import { checkWorkerMessage } from '@kasane/protocol/internal/grpc/worker-messag
 import { plainIp } from '@kasane/protocol/internal/ports/address';
 import { encodeFrame, type Frame } from '@kasane/protocol/internal/wire/frame';
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/internal/wire/link';
+import { LinkProbe, unasked, windowOf } from '@kasane/protocol/internal/wire/link-probe';
+import { PacedFrames } from '@kasane/protocol/internal/wire/paced-frames';
 import {
   ERROR_TEXT,
   HEARTBEAT_TIMEOUT_MS,
@@ -99,6 +101,10 @@ class Session {
   #heardAt = performance.now();
   #heartbeat: Heartbeat = { busy: 0, waiting: 0 };
   readonly #versions = new OutgoingVersions(() => this.#link);
+  /** Parts of what workers exchange. */
+  readonly #parts = new PacedFrames((frame) => this.#link?.send(frame));
+  #forRoom: (() => void)[] = [];
+  #probe: LinkProbe | undefined;
 
   constructor(stream: Stream, options: TrainingOptions, waiting: Map<string, Session>) {
     this.#stream = stream;
@@ -146,7 +152,10 @@ class Session {
     this.#address = plainIp(socket.remoteAddress ?? '');
     this.#link = new Link(socket, {
       onFrame: (frame) => this.#frame(frame),
-      onRoom: () => this.#versions.flush(),
+      onRoom: () => {
+        this.#versions.flush();
+        this.#room();
+      },
       onClose: (why, error) => (error ? this.#badFrame(error) : this.close(why)),
       frameBytes: this.#options.limits.messageBytes,
     });
@@ -194,6 +203,11 @@ class Session {
           this.close({ code: 'bytes-unread', args: { bytes: link.unread } });
       },
       relay: (frame) => link.send(frame),
+      relayPaced: async (frame) => {
+        await this.#parts.send(frame);
+        if (link.full) await new Promise<void>((resolve) => this.#forRoom.push(resolve));
+      },
+      probe: (onRate) => this.#measure(link, onRate),
       publish: (job, whole, changes) => this.#versions.publish(job, whole, changes),
       publishMore: (job, more) => this.#versions.publishMore(job, more),
     };
@@ -206,6 +220,26 @@ class Session {
     runs.workerJoined(worker);
   }
 
+  #room(): void {
+    for (const go of this.#forRoom.splice(0)) go();
+  }
+
+  /** Measures the link, and paces it from then on if it is slow. */
+  #measure(link: Link, onRate: (bytesPerSecond: number) => void): void {
+    this.#probe ??= new LinkProbe(
+      (frame) => link.send(frame),
+      (rate) => {
+        const window = windowOf(rate);
+        if (window > 0) {
+          this.#parts.window = window;
+          link.send(encodeFrame({ kind: 'pace', window }, new Uint8Array(0)));
+        }
+        onRate(rate);
+      },
+    );
+    this.#probe.ask();
+  }
+
   #frame({ header, payload }: Frame): void {
     if (this.#closed) return;
     this.#heardAt = performance.now();
@@ -216,12 +250,15 @@ class Session {
           `messages of ${payload.length} bytes; at most ${STREAM_MESSAGE_BYTES} are allowed`,
         );
       if (header.kind === 'messages') this.receive(ConnectRequest.decode(payload));
+      else if (header.kind === 'took') this.#parts.took();
+      else if (header.kind === 'probe' && header.answer) (this.#probe ?? unasked()).answered();
       else if (header.kind !== 'gradient' && header.kind !== 'sharedGradient' && header.kind !== 'partSum')
         throw new KasaneError('PROTOCOL', `a worker does not send '${header.kind}' frames`);
       else if (!this.#worker) throw new KasaneError('PROTOCOL', `a '${header.kind}' frame ${TOO_EARLY}`);
-      else if (header.kind === 'partSum')
+      else if (header.kind === 'partSum') {
+        if (this.#parts.window > 0) this.#link?.send(encodeFrame({ kind: 'took' }, new Uint8Array(0)));
         this.#options.runs.get(header.job)?.sync?.partSum(this.#worker.id, header, payload);
-      else this.#options.runs.get(header.job)?.sync?.gradient(this.#worker.id, header, payload);
+      } else this.#options.runs.get(header.job)?.sync?.gradient(this.#worker.id, header, payload);
     } catch (error) {
       this.#badFrame(error);
     }
@@ -289,6 +326,8 @@ class Session {
     this.#waiting.delete(mapKey(this.#linkKey));
     this.#link?.close();
     this.#versions.close();
+    this.#parts.close();
+    this.#room();
     const worker = this.#worker;
     if (worker && this.#options.workers.remove(worker, why)) {
       this.#options.log.info(

@@ -258,6 +258,9 @@ export const reasons = {
   'sums-not-finite': event({},
     () => 'a sum of gradients is not finite; the step is computed again through the coordinator',
     () => '勾配の合計が有限の値ではないため、コーディネーターを経由してこのステップを計算し直します'),
+  'copy-failed': event({ why: 'text' },
+    ({ why }) => `the coordinator cannot keep a copy of part of the parameters to send new ones to workers; the step is computed again, and owners send all of them: ${why}`,
+    ({ why }) => `新しいパラメーターをワーカーに送るための写しをコーディネーターに置けないため、このステップを計算し直し、以後はワーカーがすべて送ります：${why}`),
   // Which way samples take.
   'data-direct': event({},
     () => 'every worker reads the data itself, so no samples are staged',

@@ -2,6 +2,7 @@
  * Which worker adds which part of the gradients. The parameters are cut into chunks of equal size that go to the owners in turn, so that
  * each has work from the first layers to the last, whatever becomes final first.
  */
+import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { PartGradientHeader } from './frame.ts';
 
 /** Floats of a chunk, in whole blocks of rounding.ts: at most, and at least. Of small models every owner has a few all the same. */
@@ -35,8 +36,14 @@ export class PartLayout {
   readonly chunkFloats: number;
   /** Workers, in the order of the chunks. */
   readonly owners: readonly string[];
+  /** The coordinator sends some chunks of new versions to the owners of others; see `isRelayed`. */
+  readonly relays: boolean;
 
-  constructor(layout: Pick<PartLayout, 'number' | 'step' | 'floats' | 'chunkFloats' | 'owners'>) {
+  constructor(
+    layout: Pick<PartLayout, 'number' | 'step' | 'floats' | 'chunkFloats' | 'owners'> &
+      Partial<Pick<PartLayout, 'relays'>>,
+  ) {
+    this.relays = layout.relays ?? false;
     this.number = layout.number;
     this.step = layout.step;
     this.floats = layout.floats;
@@ -56,6 +63,21 @@ export class PartLayout {
 
   ownerOf(chunk: number): string {
     return this.owners[chunk % this.owners.length]!;
+  }
+
+  /**
+   * Whether the coordinator sends new versions of a chunk to the other owners, so that its owner sends its sum alone. Of each owner's chunks
+   * it is one in as many as there are others: then the coordinator sends as much as it receives, all parameters, and each owner as much as
+   * it receives, too.
+   */
+  isRelayed(chunk: number): boolean {
+    return this.relays && chunk % Math.max(1, this.owners.length - 1) === 0;
+  }
+
+  /** The chunks of new versions that the coordinator sends, ascending. */
+  get relayed(): PartRange[] {
+    const all = Array.from({ length: this.chunks }, (_, index) => index);
+    return all.filter((index) => this.isRelayed(index)).map((index) => this.chunk(index));
   }
 
   /** What an owner owns, ascending. */
@@ -100,4 +122,19 @@ export function partGradients(
 export function chunkFloatsFor(floats: number, owners: number, isSlow: boolean): number {
   const even = Math.floor(floats / (owners * CHUNKS_EACH * LEAST_FLOATS)) * LEAST_FLOATS;
   return Math.min(isSlow ? MOST_SLOW_FLOATS : MOST_FLOATS, Math.max(LEAST_FLOATS, even));
+}
+
+/** Parameters, as far as they lie in these ranges, one after the other: what an updater is opened for that knows nothing else. */
+export function specsOf(parameters: readonly ParameterSpec[], ranges: readonly PartRange[]): ParameterSpec[] {
+  let offset = 0;
+  return ranges.flatMap(({ start, end }) =>
+    parameters.flatMap((parameter) => {
+      const from = Math.max(start, parameter.offset);
+      const size = Math.min(end, parameter.offset + parameter.size) - from;
+      if (size <= 0) return [];
+      const spec = { ...parameter, offset, size };
+      offset += size;
+      return [spec];
+    }),
+  );
 }

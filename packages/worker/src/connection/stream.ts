@@ -17,6 +17,7 @@ import { type ClientTls, channelTo } from '@kasane/protocol/internal/security/tl
 import { tokenMetadata } from '@kasane/protocol/internal/security/token';
 import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/internal/wire/frame';
 import { type Link, openLink } from '@kasane/protocol/internal/wire/link';
+import { PacedFrames } from '@kasane/protocol/internal/wire/paced-frames';
 import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS, MESSAGE_BYTES } from '@kasane/protocol/limits';
 import { sentenceOf } from '@kasane/protocol/reasons';
 
@@ -54,6 +55,8 @@ export class CoordinatorStream {
   readonly #client: Client;
   #stream: ClientDuplexStream<ConnectRequest, ConnectResponse> | undefined;
   #link: Link | undefined;
+  /** Parts of what workers exchange, on their way to the coordinator. */
+  #parts: PacedFrames | undefined;
   #forRoom: (() => void)[] = [];
   #retry: NodeJS.Timeout | undefined;
   #welcomeLate: NodeJS.Timeout | undefined;
@@ -98,20 +101,22 @@ export class CoordinatorStream {
 
   /** Sends a frame and what follows it. Resolves when there is room for the next. */
   async sendFrame(header: FrameHeader, payload: Uint8Array, ...after: readonly Message[]): Promise<void> {
-    await this.sendEncoded(encodeFrame(header, payload), ...after);
-  }
-
-  /** The same with a frame that is encoded already. */
-  async sendEncoded(frame: Buffer, ...after: readonly Message[]): Promise<void> {
     const link = this.#link;
     if (!link) return;
     const before = this.#takeHeld();
     link.send(
       ...(before.length > 0 ? [this.#encode(before)] : []),
-      frame,
+      encodeFrame(header, payload),
       ...(after.length > 0 ? [this.#encode(after.map((message) => ({ message })))] : []),
     );
     if (link.full) await new Promise<void>((resolve) => this.#forRoom.push(resolve));
+  }
+
+  /** Sends part of what workers exchange: of a slow link little is under way at once. Resolves when there is room for the next. */
+  async sendPaced(frame: Buffer): Promise<void> {
+    const link = this.#link;
+    await this.#parts?.send(frame);
+    if (link?.full) await new Promise<void>((resolve) => this.#forRoom.push(resolve));
   }
 
   #say(messages: readonly WorkerMessage[]): void {
@@ -188,11 +193,22 @@ export class CoordinatorStream {
   #openLink(stream: object, key: Uint8Array): void {
     const { coordinator, tls, onMessage, onFrame } = this.#options;
     this.#link?.close();
-    this.#link = openLink(
+    this.#parts?.close();
+    const parts = new PacedFrames((frame) => link.send(frame));
+    const link = openLink(
       coordinator,
       key,
       {
         onFrame: ({ header, payload }) => {
+          if (header.kind === 'probe')
+            return link.send(encodeFrame({ kind: 'probe', answer: true }, payload));
+          if (header.kind === 'took') return parts.took();
+          if (header.kind === 'pace') {
+            parts.window = header.window;
+            return;
+          }
+          if (header.kind === 'partParameters' && parts.window > 0)
+            link.send(encodeFrame({ kind: 'took' }, new Uint8Array(0)));
           if (header.kind !== 'messages') return onFrame({ header, payload });
           const { message } = ConnectResponse.decode(payload);
           if (message) onMessage(message);
@@ -205,6 +221,8 @@ export class CoordinatorStream {
       },
       tls,
     );
+    this.#link = link;
+    this.#parts = parts;
   }
 
   /** Ends stream and link. */
@@ -214,6 +232,8 @@ export class CoordinatorStream {
     this.#stream = undefined;
     this.#link?.close();
     this.#link = undefined;
+    this.#parts?.close();
+    this.#parts = undefined;
     this.#room();
   }
 

@@ -49,7 +49,7 @@ export interface JobSessionOptions {
   readonly worker: string;
   readonly redis: Redis;
   readonly slots: ComputeSlots;
-  readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame' | 'sendEncoded'>;
+  readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame' | 'sendPaced'>;
   /** To other workers. */
   readonly links: Pick<PeerLinks, 'send' | 'sendEncoded'>;
   /** Called when it turns out that the job cannot be computed here, with the reason. */

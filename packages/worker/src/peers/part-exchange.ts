@@ -31,7 +31,7 @@ export interface PartExchangeOptions {
   readonly codec: FloatCodec;
   /** and to what they are rounded; undefined: they are float32. */
   readonly rounding: Rounding | undefined;
-  readonly stream: Pick<CoordinatorStream, 'sendEncoded'>;
+  readonly stream: Pick<CoordinatorStream, 'sendPaced'>;
   readonly links: Pick<PeerLinks, 'send' | 'sendEncoded'>;
   /** A chunk of a version is there. */
   readonly onChunk: (version: number, offset: number, payload: Uint8Array, chunkFloats: number) => void;
@@ -43,7 +43,8 @@ export class PartExchange {
   readonly #options: PartExchangeOptions;
   #layout: PartLayout | undefined;
   #server: PartServer | undefined;
-  /** On their way to the coordinator. */
+  /** On their way to the coordinator, which makes the new version of some, and of others needs them for itself. */
+  readonly #relayed: SpareFrames;
   readonly #sums: SpareFrames;
   /** Owners send the version of the layout's first step to one another. */
   #passesOn = false;
@@ -57,7 +58,9 @@ export class PartExchange {
 
   constructor(options: PartExchangeOptions) {
     this.#options = options;
-    this.#sums = new SpareFrames((frame) => options.stream.sendEncoded(frame));
+    const send = (frame: Buffer) => options.stream.sendPaced(frame);
+    this.#relayed = new SpareFrames(send);
+    this.#sums = new SpareFrames(send);
   }
 
   /** The layout by which gradients of a step are sent; undefined: to the coordinator. */
@@ -75,10 +78,11 @@ export class PartExchange {
         'PROTOCOL',
         `a layout of parts with chunks of ${parts.chunkFloats} floats and ${parts.shards} shards`,
       );
-    const { layout: number, step, chunkFloats, owners, shards } = parts;
-    const layout = new PartLayout({ number, step, chunkFloats, owners, floats: floatsOf(exchanged) });
+    const { layout: number, step, chunkFloats, owners, shards, relays } = parts;
+    const layout = new PartLayout({ number, step, chunkFloats, owners, relays, floats: floatsOf(exchanged) });
     this.#layout = layout;
     this.#passesOn = parts.passOn;
+    this.#relayed.counts(Number.POSITIVE_INFINITY);
     if (parts.sumsFirst) this.#sums.counts(Number.POSITIVE_INFINITY);
     this.#changed = new Promise((resolve) => {
       this.#onChange = resolve;
@@ -122,7 +126,11 @@ export class PartExchange {
     if (this.#passesOn && name === 'parameters') this.#publish(layout, layout.step, offset, payload);
   }
 
-  /** A chunk of a version. @throws KasaneError PROTOCOL when it is not of its owner */
+  /**
+   * A chunk of a version.
+   * @param from which worker; empty: the coordinator
+   * @throws KasaneError PROTOCOL when it is not of its owner, nor of the coordinator that passes it on
+   */
   parameters(header: PartParametersHeader, payload: Uint8Array, from: string): void {
     const { layout: number, version, offset } = header;
     const layout = this.#layout;
@@ -136,8 +144,12 @@ export class PartExchange {
       return;
     }
     if (number !== layout?.number) return;
-    if (layout.ownerOf(Math.floor(offset / layout.chunkFloats)) !== from)
-      throw new KasaneError('PROTOCOL', `parameters ${offset} and on, which worker ${from} does not own`);
+    const chunk = Math.floor(offset / layout.chunkFloats);
+    if (from === '' ? !layout.isRelayed(chunk) : layout.ownerOf(chunk) !== from)
+      throw new KasaneError(
+        'PROTOCOL',
+        `parameters ${offset} and on, which ${from === '' ? 'the coordinator does not pass on' : `worker ${from} does not own`}`,
+      );
     this.#options.onChunk(version, offset, payload, layout.chunkFloats);
   }
 
@@ -170,6 +182,7 @@ export class PartExchange {
     this.#server?.close();
     this.#server = undefined;
     this.#layout = undefined;
+    this.#relayed.clear();
     this.#sums.clear();
     this.#onChange();
   }
@@ -177,19 +190,23 @@ export class PartExchange {
   #sum(layout: PartLayout, step: number, offset: number, sum: Float32Array): void {
     const { job, codec } = this.#options;
     const header = { kind: 'partSum', job, layout: layout.number, step, offset } as const;
-    this.#sums.push(step, encodeFrame(header, codec.encode(sum, offset)));
+    const frame = encodeFrame(header, codec.encode(sum, offset));
+    if (layout.isRelayed(offset / layout.chunkFloats))
+      this.#sums.after(step, this.#relayed.push(step, frame));
+    else void this.#sums.push(step, frame);
   }
 
   #updated(layout: PartLayout, version: number, offset: number, news: Float32Array): void {
     this.#publish(layout, version, offset, this.#options.codec.encode(news, offset));
   }
 
-  /** Sends a chunk of a version to the other owners. */
+  /** Sends a chunk of a version to the other owners, unless they get it from the coordinator; the layout's first one they do not. */
   #publish(layout: PartLayout, version: number, offset: number, payload: Uint8Array): void {
     const { job, worker, links, onChunk } = this.#options;
     const header = { kind: 'partParameters', job, layout: layout.number, version, offset } as const;
     const frame = encodeFrame(header, payload);
-    const others = layout.owners.filter((owner) => owner !== worker);
+    const isRelayed = version > layout.step && layout.isRelayed(offset / layout.chunkFloats);
+    const others = isRelayed ? [] : layout.owners.filter((owner) => owner !== worker);
     this.#sums.after(version - 1, Promise.all(others.map((owner) => links.sendEncoded(owner, frame))));
     onChunk(version, offset, payload, layout.chunkFloats);
   }

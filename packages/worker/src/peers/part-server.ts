@@ -4,7 +4,7 @@
  */
 import type { CommitParts } from '@kasane/protocol/gen/kasane/v1/training';
 import { bytesOf } from '@kasane/protocol/internal/wire/frame';
-import type { PartLayout, PartRange } from '@kasane/protocol/internal/wire/parts';
+import { type PartLayout, type PartRange, specsOf } from '@kasane/protocol/internal/wire/parts';
 import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
 import type { Rounding } from '@kasane/tensor/internal/optim/rounding';
@@ -218,19 +218,4 @@ export class PartServer {
     bytesOf(into.subarray(at, at + floats)).set(payload);
     this.#missing -= floats;
   }
-}
-
-/** Parameters, as far as they lie in these ranges, one after the other: what an updater is opened for that knows nothing else. */
-function specsOf(parameters: readonly ParameterSpec[], ranges: readonly PartRange[]): ParameterSpec[] {
-  let offset = 0;
-  return ranges.flatMap(({ start, end }) =>
-    parameters.flatMap((parameter) => {
-      const from = Math.max(start, parameter.offset);
-      const size = Math.min(end, parameter.offset + parameter.size) - from;
-      if (size <= 0) return [];
-      const spec = { ...parameter, offset, size };
-      offset += size;
-      return [spec];
-    }),
-  );
 }

@@ -11,12 +11,13 @@ const STALLED_MS = 1_000;
 interface Spare {
   readonly step: number;
   readonly frame: Buffer;
+  readonly left: () => void;
 }
 
 export class SpareFrames {
   /** Sends one. Resolves when there is room for the next. */
   readonly #send: (frame: Buffer) => Promise<void>;
-  #waiting: Spare[] = [];
+  readonly #waiting: Spare[] = [];
   #isSending = false;
   /** Frames that go first and have not left, by step. */
   readonly #urgent = new Map<number, number>();
@@ -28,10 +29,11 @@ export class SpareFrames {
     this.#send = send;
   }
 
-  /** Sends a frame when its turn comes, after those that wait. */
-  push(step: number, frame: Buffer): void {
-    this.#waiting.push({ step, frame });
+  /** Sends a frame when its turn comes, after those that wait. Resolves when it has left, or never will. */
+  push(step: number, frame: Buffer): Promise<void> {
+    const left = new Promise<void>((resolve) => this.#waiting.push({ step, frame, left: resolve }));
     if (!this.#isSending) void this.#sendAll();
+    return left;
   }
 
   /** What is pushed for this step, or a later one, leaves after this. @param left resolves when it has left, or never will */
@@ -56,7 +58,7 @@ export class SpareFrames {
   /** Nobody needs those that wait any more. */
   clear(): void {
     this.#counted = -1;
-    this.#waiting = [];
+    for (const { left } of this.#waiting.splice(0)) left();
     this.#wake();
   }
 
@@ -73,6 +75,7 @@ export class SpareFrames {
       if (this.#waiting[0] !== next) continue;
       this.#waiting.shift();
       await this.#send(next.frame);
+      next.left();
     }
     this.#isSending = false;
   }
