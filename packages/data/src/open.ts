@@ -2,7 +2,7 @@
 
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { DataError, type DataParts } from './dataset.ts';
-import { type Access, checkPath } from './files/access.ts';
+import { type Access, checkPath, isS3 } from './files/access.ts';
 import { mnistDirectory } from './idx/mnist.ts';
 import { openIdxApart } from './idx/open-idx.ts';
 import { isGroundBright } from './images/ground.ts';
@@ -50,7 +50,7 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
     const remote = isUrl(place);
     // Readers of files join paths, and `http://../x` joined with a name lies in any folder.
     if (remote && options.format !== 'packed') throw notFromUrls(`data.${name}`, place, options.format);
-    if (!remote) checkPath(place, access, `data.${name}`);
+    if (!remote || isS3(place)) checkPath(place, access, `data.${name}`);
     if (!remote) checkPacking(place, options.format);
   }
   const parts = await openFormat(options, access);

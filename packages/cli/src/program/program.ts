@@ -164,7 +164,7 @@ export const each = (value: string, before: readonly string[] = []) => [...befor
 export const places = (who: string) => [
   new Option(
     '--data-root <folder>',
-    `folder that ${who} read data from; repeatable (default: any on loopback, otherwise none)`,
+    `folder, or s3://BUCKET/FOLDER, that ${who} read data from; repeatable (default: any on loopback, otherwise none)`,
   ).argParser(each),
   new Option(
     '--url-host <host>',

@@ -11,7 +11,7 @@ import { isWithin } from './folder.ts';
 
 /** Both are always said: what is left out by mistake must not compile, rather than allow everything. */
 export interface Access {
-  /** Folders that paths must lie in, symbolic links followed; 'any' path. */
+  /** Folders that paths must lie in, symbolic links followed, and s3://bucket/folder for places in S3; 'any' path. */
   readonly roots: readonly string[] | 'any';
   /** Hosts of URLs: names, addresses, or *.name for all below one; 'public': any, but for private addresses. */
   readonly hosts: readonly string[] | 'public';
@@ -37,12 +37,25 @@ export function accessBeyond({ roots, hosts }: Partial<Access>, local: boolean):
  */
 export function checkPath(path: string, { roots }: Access, what: string): void {
   if (roots === 'any') return;
-  if (!leadsOutOf(path, roots)) return;
+  if (isS3(path) ? roots.some((root) => isBelow(path, root)) : !leadsOutOf(path, roots)) return;
   const right =
     roots.length > 0
       ? `only files in ${roots.join(', ')} may be read (--data-root)`
       : 'no folder may be read here; its operator can allow one with --data-root FOLDER';
   throw new DataError(`${what}: ${path}: ${right}`);
+}
+
+/** Whether a place is in S3: the credentials of this process open it, so it is judged as a path is, by the folders that may be read. */
+export const isS3 = (place: string): boolean => /^s3:\/\//i.test(place);
+
+/** Of places in S3, whose names are what they are: nothing links anywhere. */
+function isBelow(place: string, root: string): boolean {
+  if (!isS3(root)) return false;
+  const [own, above] = [place, root].map((one) => `s3://${one.slice(5)}`.replace(/\/*$/, '/')) as [
+    string,
+    string,
+  ];
+  return own.startsWith(above) && !/\/\.\.?\//.test(own);
 }
 
 /** Whether a path leads out of these folders, symbolic links followed. */
@@ -51,7 +64,7 @@ export function leadsOutOf(path: string, roots: readonly string[]): boolean {
   const readings = new Set([resolve(path), isAbsolute(path) ? path : `${process.cwd()}/${path}`]);
   return ![...readings]
     .map(realPath)
-    .every((real) => roots.some((root) => isWithin(real, realPath(resolve(root)))));
+    .every((real) => roots.some((root) => !isS3(root) && isWithin(real, realPath(resolve(root)))));
 }
 
 /** Follows symbolic links of as much of the path as is there. */

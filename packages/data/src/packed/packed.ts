@@ -6,7 +6,7 @@ import { counted } from '@kasane/tensor/internal/counted';
 import { fieldBytes } from '@kasane/tensor/internal/field';
 import { kindOfPath, type RegularFile, statRegular } from '@kasane/tensor/internal/node/regular-file';
 import { DataError, type DataParts, type Dataset, notFound } from '../dataset.ts';
-import { type Access, checkPath } from '../files/access.ts';
+import { type Access, checkPath, isS3 } from '../files/access.ts';
 import { openRegular, readRegular } from '../files/regular-file.ts';
 import { readApart } from '../read-apart.ts';
 import { sha256InTurns } from './digest.ts';
@@ -48,6 +48,7 @@ export async function openPacked(
   access: Access,
 ): Promise<OpenedPack> {
   const remote = isUrl(place);
+  if (isS3(place)) checkPath(place, access, 'data.path');
   if (!remote) {
     checkPath(place, access, 'data.path');
     checkPath(join(place, INDEX_FILE), access, 'data.path');

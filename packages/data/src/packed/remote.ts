@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import { connectionWords, inWords, isInsecure } from '@kasane/tensor/internal/node/system-errors';
 import { DataError } from '../dataset.ts';
-import { type Access, checkUrl, mayConnect, privateMessage } from '../files/access.ts';
+import { type Access, checkUrl, isS3, mayConnect, privateMessage } from '../files/access.ts';
 
 /** Milliseconds without a byte after which a request is given up, and how often it is tried. */
 const SILENCE_MS = 20_000;
@@ -20,8 +20,23 @@ const INTERIM = 16;
 /** From so many pieces on, each has so many bytes on average: pieces of one byte take the event loop for minutes. */
 const PIECES = 10_000;
 const PIECE_BYTES = 64;
+/** Of an answer that says what is wrong. */
+const REFUSAL_BYTES = 1 << 14;
 
-export const isUrl = (place: string): boolean => /^https?:\/\//i.test(place);
+/** Whether a place is on a server, and not a path. */
+export const isUrl = (place: string): boolean => /^https?:\/\//i.test(place) || isS3(place);
+
+/** A request. */
+export interface Ask {
+  /** As messages name it. */
+  readonly place: string;
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What is wrong, by an answer other than 200 that does not pass. Default: its status. */
+  readonly refused?: (status: number, headers: IncomingMessage['headers'], body: string) => DataError;
+  /** Whether whoever runs the process has chosen the host. */
+  readonly isTrusted?: true;
+}
 
 /**
  * Fetches a file. A broken connection is tried again.
@@ -32,7 +47,7 @@ export const isUrl = (place: string): boolean => /^https?:\/\//i.test(place);
 export async function fetchFile(url: string, most: number, access: Access): Promise<Buffer> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await fetchOnce(new URL(url), most, access);
+      return await fetchOnce(await askFor(url), most, access);
     } catch (error) {
       if (access.signal?.aborted) throw new DataError(`${url}: reading was stopped`, { cause: error });
       if (error instanceof DataError) throw error;
@@ -53,7 +68,18 @@ function why(error: unknown): string {
   return inWords(message) || code || 'the connection failed';
 }
 
-async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer> {
+async function askFor(place: string): Promise<Ask> {
+  if (!isS3(place)) return { place, url: new URL(place) };
+  const { askS3, s3Settings } = await import('./s3.ts');
+  return askS3(place, s3Settings());
+}
+
+async function fetchOnce(
+  { place, url, headers = {}, refused, isTrusted }: Ask,
+  most: number,
+  given: Access,
+): Promise<Buffer> {
+  const access = isTrusted ? { ...given, hosts: [url.hostname.replace(/^\[|\]$/g, '')] } : given;
   checkUrl(url, access);
   // Imported where it is needed: it brings all of undici along, a tenth of what a worker loads.
   const { request: open } = await import(url.protocol === 'https:' ? 'node:https' : 'node:http');
@@ -72,21 +98,27 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
     const { signal } = access;
     const request = open(
       url,
-      { lookup, agent: false, ...(signal && { signal }) },
+      { lookup, agent: false, headers, ...(signal && { signal }) },
       (response: IncomingMessage) => {
         answered = true;
         const status = response.statusCode ?? 0;
         if (status !== 200) {
-          response.resume();
           // 5xx and 429 pass; what is not there does not come.
           const passing = status >= 500 || status === 429;
+          if (refused && !passing) {
+            startOf(response).then((body) => reject(refused(status, response.headers, body)), reject);
+            return;
+          }
+          response.resume();
           reject(
-            passing ? new Error(`status ${status}`) : new DataError(`${url}: status ${status}; expected 200`),
+            passing
+              ? new Error(`status ${status}`)
+              : new DataError(`${place}: status ${status}; expected 200`),
           );
           return;
         }
         const refuse = (why: string) => {
-          reject(new DataError(`${url}: ${why}`));
+          reject(new DataError(`${place}: ${why}`));
           request.destroy();
         };
         let pieces = 0;
@@ -113,7 +145,7 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
         return;
       }
       const few = `${bytes - before} bytes in ${PACE_MS / 1000} s; expected at least ${PACE_BYTES}`;
-      reject(new DataError(`${url}: the server is too slow: ${few}`));
+      reject(new DataError(`${place}: the server is too slow: ${few}`));
       request.destroy();
     }, PACE_MS).unref();
     request.on('close', () => {
@@ -126,7 +158,7 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
     request.on('information', () => {
       if (++interim <= INTERIM) return;
       reject(
-        new DataError(`${url}: the server sends interim responses without an answer; use another server`),
+        new DataError(`${place}: the server sends interim responses without an answer; use another server`),
       );
       request.destroy();
     });
@@ -134,6 +166,16 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
     request.on('error', reject);
     request.end();
   });
+}
+
+/** What an answer that is none says, as far as it is short. */
+async function startOf(response: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const piece of response) {
+    text += (piece as Buffer).toString('latin1');
+    if (text.length > REFUSAL_BYTES) break;
+  }
+  return text;
 }
 
 /** The same memory, or larger one with its first `bytes`, where `wanted` bytes do not fit: what arrives in pieces is copied once or twice. */

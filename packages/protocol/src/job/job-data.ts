@@ -311,7 +311,7 @@ const seriesSchema = z
 
 const packedSchema = z.strictObject({
   format: z.literal('packed').describe('packed: a dataset written by `kasane data pack`.'),
-  path: path('The folder, or its http(s) URL.'),
+  path: path('The folder, or its http(s) or s3:// URL.'),
   route,
   augment: augmentSchema,
   maskRate,

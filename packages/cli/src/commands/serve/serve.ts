@@ -3,7 +3,7 @@ import { availableParallelism, constants, networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { ExchangeMode } from '@kasane/coordinator/internal/peers/owner-choice';
-import type { Access } from '@kasane/data/internal/files/access';
+import { type Access, isS3 } from '@kasane/data/internal/files/access';
 import { hostPort } from '@kasane/protocol/internal/ports/address';
 import type { MetricsOptions } from '@kasane/protocol/internal/ports/metrics-server';
 import { readClientTls, readServerTls, type TlsFiles } from '@kasane/protocol/internal/security/tls';
@@ -52,7 +52,7 @@ export interface Places {
 /** Undefined where nothing was said: the defaults know whether this is loopback. */
 function accessOf({ dataRoot, urlHost }: Places): Partial<Access> {
   return {
-    ...(dataRoot && { roots: dataRoot.map((root) => resolve(root)) }),
+    ...(dataRoot && { roots: dataRoot.map((root) => (isS3(root) ? root : resolve(root))) }),
     ...(urlHost && { hosts: urlHost }),
   };
 }
