@@ -76,6 +76,7 @@ test.each([
   [['train', 'kind.json', '--out', 'new.x', '--tensorboard', 'new.x'], /--tensorboard new\.x: the weights/],
   [['import', 'kind.onnx', '-o', 'new.safetensors'], /--output new\.safetensors: the weights would be/],
   [['sweep', 'best.job.json', '--out', 'best.safetensors'], /would replace best\.job\.json; set --out/],
+  [['sweep', 'on.json', '--out', 'kind.safetensors'], /would replace \S+kind\.init\.safetensors, from which/],
   [['sweep', 'two-3.job.json', '--out', 'two.safetensors'], /would replace two-3\.job\.json; set --out/],
 ])('%j', { timeout: 60_000 }, async (args, why) => {
   const job = JSON.parse(readFileSync(join(folder, 'kind.json'), 'utf8')) as object;
@@ -84,6 +85,12 @@ test.each([
   writeFileSync(join(folder, 'best.job.json'), sweep);
   const metric = ['testAccuracy', 'testLoss'];
   writeFileSync(join(folder, 'two-3.job.json'), JSON.stringify({ ...job, search: { ...search, metric } }));
+  const on = { ...search, sampler: 'population', population: 2, trials: 4 };
+  writeFileSync(join(folder, 'kind.init.safetensors'), weights);
+  writeFileSync(
+    join(folder, 'on.json'),
+    JSON.stringify({ ...job, init: 'kind.init.safetensors', search: on }),
+  );
   writeFileSync(join(folder, 'kind.onnx'), await exportOnnx(model, initializeParameters(model, 1)));
   expect(await kasane(args, { cwd: folder })).toMatchObject({
     code: errorCodes.USAGE.exit,

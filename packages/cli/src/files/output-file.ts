@@ -4,7 +4,7 @@ import { accessSync, copyFileSync, existsSync, constants as fs, readFileSync, st
 import { dirname, join, parse, resolve } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
-import { isMultiObjective } from '@kasane/protocol/internal/job/search-schema';
+import { handsOn, isMultiObjective } from '@kasane/protocol/internal/job/search-schema';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { systemFailure } from '../process/system-errors.ts';
 import { isOnePlace, requireReplaceable } from './replaced-file.ts';
@@ -64,8 +64,21 @@ export function jobFileBeside(weights: string): string {
   return join(dir, `${name}.job.json`);
 }
 
-/** As `weightsPlace`, where job files go beside the weights, which must not replace that of the sweep. @param file of the sweep */
-export function sweepPlace({ name, search }: Sweep, asked: string | undefined, file: string): WeightsPlace {
+/** The weights that a trial started from, beside its own: photos.init.safetensors beside photos.safetensors. */
+export function startBeside(weights: string): string {
+  const { dir, name, ext } = parse(weights);
+  return join(dir, `${name}.init${ext || '.safetensors'}`);
+}
+
+/**
+ * As `weightsPlace`, where job files go beside the weights, and what trials started from: neither must replace what the sweep needs.
+ * @param file of the sweep
+ */
+export function sweepPlace(
+  { name, search, base }: Sweep,
+  asked: string | undefined,
+  file: string,
+): WeightsPlace {
   const place = weightsPlace(name, asked);
   // Of several metrics, those of trial 3 are photos-3.safetensors and photos-3.job.json.
   const several = isMultiObjective(search);
@@ -75,6 +88,18 @@ export function sweepPlace({ name, search }: Sweep, asked: string | undefined, f
     throw new KasaneError(
       'USAGE',
       `the job file of a trial that is kept would replace ${file}; set --out to another name, or rename ${file}`,
+    );
+  if (!handsOn(search)) return place;
+  const start = startBeside(place.out);
+  if (!several) requireWritable(start);
+  const { init } = base;
+  if (
+    typeof init === 'string' &&
+    isOnePlace(start, several ? init.replace(/-\d+(?=\.init\.\w+$)/, '') : init)
+  )
+    throw new KasaneError(
+      'USAGE',
+      `the weights that a trial started from would replace ${init}, from which the sweep starts; set --out to another name`,
     );
   return place;
 }

@@ -261,8 +261,8 @@ export class SweepRun {
     const fresh = () => ({ job: checkJob(jobOfTrial(base, assignment)), parent: undefined });
     const from = parent === undefined ? undefined : this.#options.store.get(jobOf(sweep, parent));
     if (parent === undefined || !from) return fresh();
-    const parentOf = (number: number) =>
-      number === trial ? parent : this.decisions.find((each) => each.trial === number)?.parent;
+    // Where weights are handed on nothing is promoted, so each decision is the start of a trial.
+    const parentOf = (number: number) => (number === trial ? parent : this.decisions[number]?.parent);
     const start = { init: initOfJob(from.id), times: timesHandedOn(trial, parentOf) };
     const job = checkJob(jobOfTrial(base, assignment, start));
     return fitsSome(checkJob(JSON.parse(from.spec)).model, job.model) ? { job, parent } : fresh();

@@ -79,6 +79,14 @@ it('what failed is replaced, and is no parent', () => {
   expect(assignment).toEqual(samplerOf({ sampler: 'random' }).sample(search, 8, []).assignment);
 });
 
+it('of several metrics, goes on from the front', () => {
+  // Trials 0 and 7 are on the front: the last is the best in the second metric.
+  const trials = first().map((trial) => ({ ...trial, further: [trial.number === 7 ? 0 : 1 + trial.number] }));
+  const several: SearchSpec = { ...search, metric: ['testLoss', 'rmse'] };
+  expect(sample(several, 15, trials)).toEqual({ assignment: trials[7]!.assignment, parent: 7 });
+  for (const number of [13, 14]) expect([0, 7]).toContain(sample(several, number, trials).parent);
+});
+
 it('begins a generation when the one before has ended', () => {
   const trials = first();
   expect(isReady!(search, 8, trials)).toBe(true);

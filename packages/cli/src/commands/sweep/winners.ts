@@ -6,7 +6,7 @@ import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import { isMultiObjective } from '@kasane/protocol/internal/job/search-schema';
-import { replacedNote, type WeightsPlace } from '../../files/output-file.ts';
+import { replacedNote, startBeside, type WeightsPlace } from '../../files/output-file.ts';
 import { versionOf } from '../../files/write-file.ts';
 import { frontOf } from '../../render/sweep.ts';
 
@@ -44,10 +44,9 @@ export function placeOfTrial(
   return { out: own, version: versionOf(own) };
 }
 
-/** Where the weights go that a trial started from: photos.init.safetensors beside photos.safetensors. */
+/** Where the weights go that a trial started from, whose own are there. */
 export function placeOfStart(model: string): Pick<WeightsPlace, 'out' | 'version'> {
-  const { dir, name, ext } = parse(model);
-  const out = join(dir, `${name}.init${ext || '.safetensors'}`);
+  const out = startBeside(model);
   return { out, version: versionOf(out) };
 }
 
