@@ -4,6 +4,7 @@ import type { CoordinatorClient, SweepWithTrials } from '@kasane/protocol/client
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { err } from '../../output/say.ts';
+import { count } from '../../render/count.ts';
 import { metricsText, valuesText } from '../../render/sweep.ts';
 
 /**
@@ -50,6 +51,6 @@ function resultLine(sweep: Sweep, trial: Trial): string | undefined {
   const { number, epochs, value, error } = trial;
   if (error) return `trial ${number} failed: ${error} (${valuesText(trial)})`;
   if (value === undefined) return undefined;
-  const progress = epochs < sweep.epochs ? `${epochs} of ${sweep.epochs} epochs` : `${epochs} epochs`;
+  const progress = epochs < sweep.epochs ? `${epochs} of ${sweep.epochs} epochs` : count(epochs, 'epoch');
   return `trial ${number}: ${metricsText(sweep, trial)} after ${progress} (${valuesText(trial)})`;
 }
