@@ -302,6 +302,14 @@ it.each([
   );
 });
 
+it('damaged lines of JSON are named, and left out where that is said', async () => {
+  const cut = write('cut.jsonl', `${'{"v": [0.5], "y": "a"}\n{"v": [1.5], "y": "b"}\n'.repeat(3)}{"v": [`);
+  await expect(pack(cut)).rejects.toThrow(/cut\.jsonl:7: it is not JSON/);
+  const { notes, samples } = await pack(cut, { onDamaged: 'skip' });
+  expect(samples[0]! + samples[1]!).toBe(6);
+  expect(notes.at(-1)).toMatch(/^skipped 1 line: .*cut\.jsonl:7: it is not JSON/);
+});
+
 it('a gzip archive that unpacks to other than it says is refused', async () => {
   const gz = gzipSync(contentOf('ustar.tar'));
   await expect(pack(write('cut.tar.gz', gz.subarray(0, gz.length - 40)))).rejects.toThrow(

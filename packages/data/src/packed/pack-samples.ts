@@ -30,7 +30,7 @@ export async function packSamples(
   folder: string,
   onProgress?: (samples: number) => void,
 ): Promise<PackedSamples> {
-  const { train, test, notes: found } = await openSamples(options);
+  const { train, test, notes: found } = await openSamples(options, options.onDamaged);
   const { input, target, notes: chosen } = chooseFields(train, options);
   const notes = [...found, ...chosen];
   const about = await survey(train, target ?? input, options);
@@ -50,6 +50,8 @@ export async function packSamples(
   const packed = await packInto(folder, packing.fields, each, packing.preparation, {
     ...(onProgress && { onProgress }),
   });
+  const unread = [train, test].flatMap((source) => source?.skipped?.() ?? []);
+  if (unread.length > 0) notes.push(`skipped ${counted(unread.length, 'line')}: ${listOf(unread)}`);
   return { ...packed, notes: [...notes, ...packing.left()] };
 }
 

@@ -5,6 +5,7 @@ import { DataError, notFound } from '../dataset.ts';
 import { listData } from '../files/folder.ts';
 import { partOf } from '../files/layout.ts';
 import { type ArrayPaths, openArrays } from './array-files.ts';
+import type { OnDamaged } from './record-file.ts';
 import { openRecords } from './record-samples.ts';
 import type { SampleSource, SourceParts } from './sample-source.ts';
 import { openWebDataset } from './webdataset.ts';
@@ -38,7 +39,7 @@ export function sampleKind(path: string): Kind | undefined {
 }
 
 /** @throws DataError */
-export async function openSamples(paths: ArrayPaths): Promise<SourceParts> {
+export async function openSamples(paths: ArrayPaths, onDamaged: OnDamaged = 'fail'): Promise<SourceParts> {
   const { path, test } = paths;
   const kind = sampleKind(path);
   if (kind === 'arrays') return openArrays(paths);
@@ -47,7 +48,7 @@ export async function openSamples(paths: ArrayPaths): Promise<SourceParts> {
       `${path}: it is no .npy, .npz, .tar, .parquet or .jsonl file, and no folder of those`,
     );
   const open = (place: string, shards: readonly string[]): Promise<SampleSource> =>
-    kind === 'tar' ? openWebDataset(place, shards) : openRecords(place, shards);
+    kind === 'tar' ? openWebDataset(place, shards) : openRecords(place, shards, onDamaged);
   if (test !== undefined)
     return {
       train: await open(path, shardsOf(path, kind)),

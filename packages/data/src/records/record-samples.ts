@@ -1,17 +1,22 @@
 /** Records of Parquet and JSON Lines files as samples, whose columns may hold lists and images. */
 import { DataError } from '../dataset.ts';
 import { openRecordFile } from './open-record-file.ts';
-import type { RecordColumn, RecordFile, RecordValue } from './record-file.ts';
+import type { OnDamaged, RecordColumn, RecordFile, RecordValue } from './record-file.ts';
 import type { SampleSource, SourceField } from './sample-source.ts';
 
 /** @param shards files of the same columns, in order. @throws DataError */
-export async function openRecords(place: string, shards: readonly string[]): Promise<SampleSource> {
+export async function openRecords(
+  place: string,
+  shards: readonly string[],
+  onDamaged: OnDamaged,
+): Promise<SampleSource> {
   const files: RecordFile[] = [];
-  for (const shard of shards) files.push(await openRecordFile(shard, 'fail'));
+  for (const shard of shards) files.push(await openRecordFile(shard, onDamaged));
   const [first] = files;
   return {
     place,
     fields: first!.columns.map(fieldOf),
+    skipped: () => files.flatMap(({ skipped }) => skipped),
     async *samples(names) {
       for (const file of files) {
         const absent = names.find((name) => !file.columns.some((column) => column.name === name));

@@ -25,8 +25,8 @@ export interface SampleSource {
   /** Fields that its files name as input and target, where they do. */
   readonly input?: string;
   readonly target?: string;
-  /** What whoever owns it should hear, a sentence each. */
-  readonly notes?: readonly string[];
+  /** What was no sample and is left out, as far as it was last read. */
+  readonly skipped?: () => readonly string[];
   /** All samples, from the first on: it may be asked for again. */
   samples(names: readonly string[]): AsyncIterable<SourceSample>;
 }

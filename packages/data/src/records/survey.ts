@@ -28,6 +28,8 @@ export interface Survey {
 const MOST_CLASSES = 65_536;
 const MOST_NUMBERS = 20;
 const MOST_SAMPLES = 2 ** 28;
+/** That a message names: with more of them nobody reads on. */
+const MOST_PROBLEMS = 5;
 
 /** The name of a class; undefined where there is none. */
 export function labelOf(value: RecordValue | Numbers, { classes }: SourceField): string | undefined {
@@ -43,109 +45,140 @@ export async function survey(
   field: SourceField,
   options: SampleOptions,
 ): Promise<Survey> {
-  const { place } = source;
-  const { task: said, onDamaged } = options;
-  const areTokens = said === 'tokens' || said === 'next-token';
-  const ids = new Map<string, number>();
-  const problems: string[] = [];
-  let labels = new Int32Array(1024);
-  let [samples, largest] = [0, -1];
-  let [decimal, word, text]: (string | undefined)[] = [];
-  let shape: readonly number[] | undefined;
-  for await (const { place: at, values } of source.samples([field.name])) {
-    if (samples === MOST_SAMPLES)
-      throw new DataError(`${place}: more than ${MOST_SAMPLES} samples, which is the maximum`);
-    if (samples === labels.length) {
-      const more = new Int32Array(2 * samples);
-      more.set(labels);
-      labels = more;
-    }
-    const [value] = values;
-    const isArray =
-      Array.isArray(value) || ArrayBuffer.isView(value) || (isNumbers(value) && value.data.length > 1);
-    let id = 0;
-    if (areTokens || (isArray && !(value instanceof Uint8Array))) {
-      const numbers = numbersOf(value, 'unknown');
-      if (typeof numbers === 'string') problems.push(`${at}: ${field.name}: ${numbers}`);
-      else {
-        shape ??= numbers.shape;
-        if (areTokens)
-          for (let i = 0; i < numbers.data.length; i++) largest = Math.max(largest, numbers.data[i]!);
-      }
-      id = typeof numbers === 'string' ? -1 : 0;
-    } else {
-      const label = labelOf(value, field);
-      if (label === undefined)
-        problems.push(
-          `${at}: the target ${field.name} is missing${value instanceof Uint8Array ? ' (it holds bytes)' : ''}`,
-        );
-      else if (!ids.has(label) && ids.size < MOST_CLASSES) ids.set(label, ids.size);
-      id = label === undefined ? -1 : (ids.get(label) ?? 0);
-      text ??= label;
-      if (label !== undefined && !/^[+-]?\d+$/.test(label)) {
-        if (Number.isFinite(Number(label)) && label.trim() !== '') decimal ??= label;
-        else word ??= label;
-      }
-    }
-    labels[samples++] = id;
-    if (problems.length > 0 && onDamaged === 'fail' && problems.length > 4) break;
+  const seen = new Targets(source.place, field, options);
+  for await (const { place, values } of source.samples([field.name])) {
+    seen.see(values[0], place);
+    if (seen.isHopeless) break;
   }
-  if (problems.length > 0 && onDamaged === 'fail')
-    throw new DataError(`${listOf(problems)}. Fix them, or set --set onDamaged=skip`);
-  if (samples === problems.length)
-    throw new DataError(
-      `${place}: no samples with a target are left${problems[0] ? ` (${problems[0]})` : ''}`,
-    );
-  const notes =
-    problems.length > 0 ? [`skipped ${problems.length} of ${samples} samples: ${listOf(problems)}`] : [];
-  const task = said ?? taskOf();
-  if (task === 'classification') {
-    if (shape)
-      throw new DataError(
-        `${place}: '${field.name}' holds lists of numbers, which are no classes. Set --set task=regression`,
-      );
-    if (ids.size >= MOST_CLASSES)
-      throw new DataError(
-        `${place}: '${field.name}' has more than ${MOST_CLASSES} classes, which is the maximum`,
-      );
-    if (ids.size < 2)
-      throw new DataError(`${place}: '${text}' is the only class in '${field.name}'; expected at least two`);
-  }
-  if (task === 'regression' && word !== undefined)
-    throw new DataError(`${place}: '${field.name}' has '${word.slice(0, 40)}', which is not a number`);
-  const names = task === 'classification' ? sortedNames([...ids.keys()], field) : [];
-  return {
-    samples,
-    task,
-    classes: names,
-    met: [...ids.keys()],
-    labels: labels.subarray(0, samples),
-    tokens: largest + 1,
-    shape: shape ?? [],
-    notes,
-  };
+  return seen.survey();
+}
 
-  function taskOf(): Task {
+/** What the targets of a part are, as they are seen one after the other. */
+class Targets {
+  readonly #place: string;
+  readonly #field: SourceField;
+  readonly #options: SampleOptions;
+  readonly #areTokens: boolean;
+  readonly #ids = new Map<string, number>();
+  readonly #problems: string[] = [];
+  readonly #notes: string[] = [];
+  #labels = new Int32Array(1024);
+  #samples = 0;
+  #largest = -1;
+  /** The first label, the first number with decimals, and the first that is no number. */
+  #first: string | undefined;
+  #decimal: string | undefined;
+  #word: string | undefined;
+  #shape: readonly number[] | undefined;
+
+  constructor(place: string, field: SourceField, options: SampleOptions) {
+    this.#place = place;
+    this.#field = field;
+    this.#options = options;
+    this.#areTokens = options.task === 'tokens' || options.task === 'next-token';
+  }
+
+  /** Whether there are more problems than a message names. */
+  get isHopeless(): boolean {
+    return this.#options.onDamaged === 'fail' && this.#problems.length > MOST_PROBLEMS;
+  }
+
+  see(value: RecordValue | Numbers, place: string): void {
+    if (this.#samples === MOST_SAMPLES)
+      throw new DataError(`${this.#place}: more than ${MOST_SAMPLES} samples, which is the maximum`);
+    if (this.#samples === this.#labels.length) {
+      const more = new Int32Array(2 * this.#samples);
+      more.set(this.#labels);
+      this.#labels = more;
+    }
+    const isList = Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof Uint8Array));
+    const isArray = isList || (isNumbers(value) && value.data.length > 1);
+    this.#labels[this.#samples++] =
+      this.#areTokens || isArray ? this.#seeNumbers(value, place) : this.#seeLabel(value, place);
+  }
+
+  #seeNumbers(value: RecordValue | Numbers, place: string): number {
+    const numbers = numbersOf(value, 'unknown');
+    if (typeof numbers === 'string') {
+      this.#problems.push(`${place}: ${this.#field.name}: ${numbers}`);
+      return -1;
+    }
+    this.#shape ??= numbers.shape;
+    if (this.#areTokens)
+      for (let i = 0; i < numbers.data.length; i++) this.#largest = Math.max(this.#largest, numbers.data[i]!);
+    return 0;
+  }
+
+  #seeLabel(value: RecordValue | Numbers, place: string): number {
+    const label = labelOf(value, this.#field);
+    if (label === undefined) {
+      const held = value instanceof Uint8Array ? ' (it holds bytes)' : '';
+      this.#problems.push(`${place}: the target ${this.#field.name} is missing${held}`);
+      return -1;
+    }
+    if (!this.#ids.has(label) && this.#ids.size < MOST_CLASSES) this.#ids.set(label, this.#ids.size);
+    this.#first ??= label;
+    if (!/^[+-]?\d+$/.test(label)) {
+      if (Number.isFinite(Number(label)) && label.trim() !== '') this.#decimal ??= label;
+      else this.#word ??= label;
+    }
+    return this.#ids.get(label) ?? 0;
+  }
+
+  survey(): Survey {
+    const problems = this.#problems;
+    if (problems.length > 0 && this.#options.onDamaged === 'fail')
+      throw new DataError(`${listOf(problems)}. Fix them, or set --set onDamaged=skip`);
+    if (this.#samples === problems.length)
+      throw new DataError(
+        `${this.#place}: no samples with a target are left${problems[0] ? ` (${problems[0]})` : ''}`,
+      );
+    if (problems.length > 0)
+      this.#notes.push(`skipped ${problems.length} of ${this.#samples} samples: ${listOf(problems)}`);
+    const task = this.#options.task ?? this.#guess();
+    this.#check(task);
+    return {
+      samples: this.#samples,
+      task,
+      classes: task === 'classification' ? sortedNames([...this.#ids.keys()], this.#field) : [],
+      met: [...this.#ids.keys()],
+      labels: this.#labels.subarray(0, this.#samples),
+      tokens: this.#largest + 1,
+      shape: this.#shape ?? [],
+      notes: this.#notes,
+    };
+  }
+
+  #check(task: Task): void {
+    const refuse = (why: string) => new DataError(`${this.#place}: ${why}`);
+    const { name } = this.#field;
+    if (task === 'regression' && this.#word !== undefined)
+      throw refuse(`'${name}' has '${this.#word.slice(0, 40)}', which is not a number`);
+    if (task !== 'classification') return;
+    if (this.#shape)
+      throw refuse(`'${name}' holds lists of numbers, which are no classes. Set --set task=regression`);
+    if (this.#ids.size >= MOST_CLASSES)
+      throw refuse(`'${name}' has more than ${MOST_CLASSES} classes, which is the maximum`);
+    if (this.#ids.size < 2)
+      throw refuse(`'${this.#first}' is the only class in '${name}'; expected at least two`);
+  }
+
+  /** @throws DataError where numbers may be amounts or classes */
+  #guess(): Task {
     const cure =
       'Set --set task=regression to predict the number, or task=classification to use each value as a class';
-    if (shape) {
-      notes.push(
-        `${place}: '${field.name}' holds lists of numbers to predict (--set task=tokens if they are tokens)`,
-      );
+    const what = `${this.#place}: '${this.#field.name}'`;
+    const { size } = this.#ids;
+    if (this.#shape) {
+      this.#notes.push(`${what} holds lists of numbers to predict (--set task=tokens if they are tokens)`);
       return 'regression';
     }
-    if (word !== undefined || field.classes) return 'classification';
-    if (decimal !== undefined)
-      throw new DataError(
-        `${place}: '${field.name}' holds numbers with decimals, such as ${decimal}. ${cure}`,
-      );
-    if (ids.size > MOST_NUMBERS && 2 * ids.size > samples)
-      throw new DataError(
-        `${place}: '${field.name}' has ${ids.size} different numbers in ${samples} samples. ${cure}`,
-      );
-    notes.push(
-      `${place}: '${field.name}' holds ${ids.size} classes (--set task=regression to predict the number)`,
-    );
+    if (this.#word !== undefined || this.#field.classes) return 'classification';
+    if (this.#decimal !== undefined)
+      throw new DataError(`${what} holds numbers with decimals, such as ${this.#decimal}. ${cure}`);
+    if (size > MOST_NUMBERS && 2 * size > this.#samples)
+      throw new DataError(`${what} has ${size} different numbers in ${this.#samples} samples. ${cure}`);
+    this.#notes.push(`${what} holds ${size} classes (--set task=regression to predict the number)`);
     return 'classification';
   }
 }
