@@ -15,7 +15,7 @@ const spy = `data:text/javascript,${encodeURIComponent(`
 const watched = { nodeArguments: ['--import', spy] };
 /** A few lines each, which load nothing themselves. */
 const light =
-  /(protocol\/src\/ports\/address|plain-text|token-text|regular-file|make-folders|system-errors)\.ts$/;
+  /(protocol\/src\/ports\/address|plain-text|token-text|regular-file|make-folders|system-errors|ip-ranges)\.ts$/;
 const heavy =
   /grpc|bullmq|ioredis|sharp|\/zod|cli-progress|pino|\/ink\/|\/react|yoga|opentelemetry|@kasane|packages\/(protocol|coordinator|worker|tensor)/;
 
