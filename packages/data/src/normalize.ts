@@ -13,11 +13,19 @@ export function normalizeInto(pixels: Uint8Array, table: Float32Array, out: Floa
   let i = 0;
   for (; i < length && (pixels.byteOffset + i) % 4 !== 0; i++) out[i] = table[pixels[i]!]!;
   if (i === length) return;
-  // Four pixels at once take half of the time.
+  // Four pixels at once take half of the time, and a background of zeros half of that: most pixels of a drawing are zeros.
   const words = new Uint32Array(pixels.buffer, pixels.byteOffset + i, (length - i) >>> 2);
   const count = words.length;
+  const zero = table[0]!;
   for (let word = 0; word < count; word++, i += 4) {
     const four = words[word]!;
+    if (four === 0) {
+      out[i] = zero;
+      out[i + 1] = zero;
+      out[i + 2] = zero;
+      out[i + 3] = zero;
+      continue;
+    }
     out[i] = table[four & 0xff]!;
     out[i + 1] = table[(four >>> 8) & 0xff]!;
     out[i + 2] = table[(four >>> 16) & 0xff]!;
