@@ -18,6 +18,8 @@ import type { ShardSum } from '@kasane/worker/internal/slots/gradient-sums';
 import {
   Abandoned,
   type Arrival,
+  type Piece,
+  type PieceOutcome,
   type RunOptions,
   type RunOutcome,
   type SlotInputs,
@@ -98,19 +100,39 @@ class SyntheticSlot implements ComputeSlot {
   close(): void {}
 
   async run(
-    { pattern, gradients, kept, outputs, everything }: SyntheticSession,
-    { mode, samples }: ProgramRequest,
+    session: SyntheticSession,
+    pieces: readonly Piece[],
+    inputs: SlotInputs,
+    onReady: (ready: readonly number[]) => void,
+    { arrival }: RunOptions = {},
+  ): Promise<RunOutcome> {
+    const outcomes: PieceOutcome[] = [];
+    for (const [index, piece] of pieces.entries()) {
+      const ready = index === pieces.length - 1 ? onReady : () => {};
+      outcomes.push(await this.#piece(session, piece, inputs, ready, arrival));
+    }
+    const { mode, samples } = pieces.at(-1)!.request;
+    return {
+      pieces: outcomes,
+      computeMs: this.#pauseMs * pieces.length,
+      ...(mode === 'evaluate' && { scores: new Float32Array(samples * session.outputs) }),
+    };
+  }
+
+  async #piece(
+    { pattern, gradients, kept, everything }: SyntheticSession,
+    { request: { mode, samples }, start, shard }: Piece,
     { ids, key, target }: SlotInputs,
     onReady: (ready: readonly number[]) => void,
-    { arrival, shard }: RunOptions = {},
-  ): Promise<RunOutcome> {
+    arrival: Arrival | undefined,
+  ): Promise<PieceOutcome> {
     const isGradual = this.#isGradual && mode === 'train';
     if (isGradual) await this.#forward(pattern.length, arrival);
     else if (this.#pauseMs > 0) await sleep(this.#pauseMs);
     if (mode === 'train') {
       if (gradients !== pattern) {
         // Knuth's multiplicative hash of the first sample and the epoch.
-        const scale = ((Math.imul(ids[0]! + 1, 2_654_435_761) ^ key[2]!) >>> 0) / 2 ** 32 - 0.5;
+        const scale = ((Math.imul(ids[start]! + 1, 2_654_435_761) ^ key[2]!) >>> 0) / 2 ** 32 - 0.5;
         for (let i = 0; i < gradients.length; i++) gradients[i] = scale * pattern[i]!;
         if (shard) addShard(kept, gradients, shard);
       }
@@ -123,8 +145,6 @@ class SyntheticSlot implements ComputeSlot {
       metricSum: mode === 'evaluate' ? target.filter((label) => label === 0).length : 0,
       counted: samples,
       weight: samples,
-      computeMs: this.#pauseMs,
-      ...(mode === 'evaluate' && { scores: new Float32Array(samples * outputs) }),
     };
   }
 

@@ -9,6 +9,7 @@ import { Slot } from '@kasane/worker/internal/slots/slot';
 import { afterAll, describe, expect, it } from 'vitest';
 import { onDevice, openDevice } from '../../tensor/test/support/gpu.ts';
 import { inputs, request } from './support/five-samples.ts';
+import { runPiece } from './support/run-piece.ts';
 
 const device = await openDevice();
 const hasHalves = device?.features.has('shader-f16');
@@ -44,7 +45,7 @@ describe('a slot on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => {
     expect(slot!.kernel).toMatch(/^webgpu/);
     slot!.parameters(session).set(weights);
     const ready: number[] = [];
-    const outcome = await slot!.run(session, request, inputs, (indices) => ready.push(...indices));
+    const outcome = await runPiece(slot!, session, request, inputs, (indices) => ready.push(...indices));
     expect(ready).toEqual(model.parameters.map((_, index) => index));
     const feeds = { x: inputs.x, labels: inputs.target, sampleIds: inputs.ids, key: inputs.key };
     const wanted = runReference(traceProgram(model, request), feeds, weights);
@@ -57,7 +58,7 @@ describe('a slot on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => {
       });
     }
     // Again, over the same buffers.
-    await slot!.run(session, request, inputs, () => {});
+    await runPiece(slot!, session, request, inputs, () => {});
     expect(slot!.gradients(session)).toEqual(gradients);
     slot!.close(session);
   });
@@ -65,14 +66,14 @@ describe('a slot on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => {
   it('takes wasm for exact arithmetic, and says so', async () => {
     const session = await slot!.open(description, [request], 'exact');
     slot!.parameters(session).set(weights);
-    await slot!.run(session, request, inputs, () => {});
+    await runPiece(slot!, session, request, inputs, () => {});
     const plain = new Slot(
       () => {},
       () => {},
     );
     const other = await plain.open(description, [request], 'exact');
     plain.parameters(other).set(weights);
-    await plain.run(other, request, inputs, () => {});
+    await runPiece(plain, other, request, inputs, () => {});
     expect(slot!.gradients(session)).toEqual(plain.gradients(other));
     expect(warnings).toEqual([expect.stringMatching(/exact arithmetic.*on the CPU/)]);
     await plain.end();

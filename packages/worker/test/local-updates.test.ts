@@ -5,6 +5,7 @@ import { Slot } from '@kasane/worker/internal/slots/slot';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { onDevice, openDevice } from '../../tensor/test/support/gpu.ts';
 import { inputs, request, samples } from './support/five-samples.ts';
+import { runPiece } from './support/run-piece.ts';
 
 const device = await openDevice();
 device?.destroy();
@@ -55,7 +56,7 @@ async function round(
     await slot.update(session, { kind: 'begin' });
     const gradients: Float32Array[] = [];
     for (const [step, learningRate] of RATES.entries()) {
-      const { weight } = await slot.run(session, request, inputs, () => {});
+      const { weight } = await runPiece(slot, session, request, inputs, () => {});
       gradients.push(slot.gradients(session).slice());
       await slot.update(session, { kind: 'step', step, learningRate, factor: 1 / weight });
     }
@@ -128,7 +129,7 @@ it('an update is waited for, though this side is woken for the run before it', {
   const session = await slot.open(description, [request], 'exact', { local: plain });
   slot.exchanged(session).set(weights);
   await slot.update(session, { kind: 'begin' });
-  await slot.run(session, request, inputs, () => {});
+  await runPiece(slot, session, request, inputs, () => {});
   const woken = vi
     .spyOn(Atomics, 'waitAsync')
     .mockImplementationOnce(() => ({ async: true, value: Promise.resolve('ok') }));

@@ -9,6 +9,7 @@ import type { Compute } from '@kasane/worker/internal/slots/gpu';
 import { Slot } from '@kasane/worker/internal/slots/slot';
 import { afterAll, describe, expect, it } from 'vitest';
 import { onDevice, openDevice } from '../../tensor/test/support/gpu.ts';
+import { runPiece } from './support/run-piece.ts';
 
 const device = await openDevice();
 device?.destroy();
@@ -39,7 +40,7 @@ async function compute(how: Compute, onComputed?: (kernels: readonly KernelSpan[
   try {
     const session = await slot.open(description, [request], 'fast');
     slot.parameters(session).set(weights);
-    await slot.run(session, request, inputs, () => {});
+    await runPiece(slot, session, request, inputs, () => {});
     return slot.gradients(session).slice();
   } finally {
     await slot.end();

@@ -5,7 +5,7 @@ import { batchKey, type TaskData } from '@kasane/protocol/internal/queue/queue';
 import { digestOfBatch } from '@kasane/protocol/internal/queue/task-signature';
 import { encodeFrame } from '@kasane/protocol/internal/wire/frame';
 import type { Field } from '@kasane/tensor/internal/field';
-import { SampleBuffers } from '@kasane/worker/internal/samples/sample-buffers';
+import { SampleBuffers, sharedFloats } from '@kasane/worker/internal/samples/sample-buffers';
 import { sampleReader } from '@kasane/worker/internal/samples/sample-reader';
 import { fetchSamples } from '@kasane/worker/internal/samples/samples';
 import { describe, expect, it } from 'vitest';
@@ -250,7 +250,7 @@ describe('a sample reader', () => {
 
 describe('SampleBuffers', () => {
   it('lends a buffer again, by its length, and never one that is out', () => {
-    const buffers = new SampleBuffers(Float32Array);
+    const buffers = new SampleBuffers(sharedFloats);
     const first = buffers.take(4);
     expect(buffers.take(4)).not.toBe(first);
     buffers.give(first);

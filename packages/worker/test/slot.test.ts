@@ -12,13 +12,14 @@ import {
   Abandoned,
   GivenUp,
   type GradientUse,
-  type RunOptions,
+  type Piece,
   Slot,
   type SlotInputs,
 } from '@kasane/worker/internal/slots/slot';
 import { SlotPool } from '@kasane/worker/internal/slots/slot-pool';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
+import { runPiece } from './support/run-piece.ts';
 
 const description: ModelDescription = {
   input: [6],
@@ -76,7 +77,7 @@ describe('a slot', { timeout: 30_000 }, () => {
     const session = await slot.open(description, [request, { mode: 'evaluate', samples }], 'exact');
     slot.parameters(session).set(weights);
     const ready: number[] = [];
-    const outcome = await slot.run(session, request, inputs, (indices) => ready.push(...indices));
+    const outcome = await runPiece(slot, session, request, inputs, (indices) => ready.push(...indices));
     const gradients = slot.gradients(session).slice();
     expect([...ready].sort()).toEqual(model.parameters.map((_, index) => index));
 
@@ -92,8 +93,8 @@ describe('a slot', { timeout: 30_000 }, () => {
       for (let i = 0; i < size; i++)
         expect(gradients[offset + i]).toBeCloseTo(expected.gradients![index]![i]!, 5);
 
-    await slot.run(session, { mode: 'evaluate', samples }, inputs, () => {});
-    await slot.run(session, request, inputs, () => {});
+    await runPiece(slot, session, { mode: 'evaluate', samples }, inputs, () => {});
+    await runPiece(slot, session, request, inputs, () => {});
     expect(slot.gradients(session)).toEqual(gradients);
   });
 
@@ -111,7 +112,7 @@ describe('a slot', { timeout: 30_000 }, () => {
     const parts = [part(0, 2), part(2, 4), part(4, 5)] as const;
     const run = async (index: number, use?: GradientUse) => {
       const ready: number[] = [];
-      await slot.run(session, index < 2 ? two! : one!, parts[index]!, (some) => ready.push(...some), {
+      await runPiece(slot, session, index < 2 ? two! : one!, parts[index]!, (some) => ready.push(...some), {
         ...(use && { use }),
       });
       return { gradients: slot.gradients(session).slice(), ready };
@@ -159,13 +160,13 @@ describe('a slot', { timeout: 30_000 }, () => {
       for (const threads of [1, 2, 3]) {
         const { slot, session } = await opened(threads);
         expect(slot.kernel.includes(`, ${threads} threads`)).toBe(threads > 1);
-        await slot.run(session, request, given, () => {});
+        await runPiece(slot, session, request, given, () => {});
         found.push(slot.gradients(session).slice());
         slot.close(session);
         // A session after another one, in the same threads.
         const next = await slot.open(wide, [request], 'exact');
         slot.parameters(next).set(initializeParameters(buildModel(wide), 1));
-        await slot.run(next, request, given, () => {});
+        await runPiece(slot, next, request, given, () => {});
         found.push(slot.gradients(next).slice());
       }
       for (const gradients of found) expect(gradients).toEqual(found[0]);
@@ -173,10 +174,10 @@ describe('a slot', { timeout: 30_000 }, () => {
 
     it('dies with one of them, and says so', async () => {
       const { slot, session } = await opened(2);
-      await slot.run(session, request, given, () => {});
+      await runPiece(slot, session, request, given, () => {});
       const code = await slot.helpers[0]!.terminate();
       const message = `a helper of the compute thread ended with code ${code}`;
-      await expect(slot.run(session, request, given, () => {})).rejects.toThrow(message);
+      await expect(runPiece(slot, session, request, given, () => {})).rejects.toThrow(message);
       expect(deaths).toEqual([message]);
     });
   });
@@ -199,33 +200,48 @@ describe('a slot', { timeout: 30_000 }, () => {
         { length: count },
         (_, index) => [samplesOf(2 * index, 2), ...(index % 2 ? [samplesOf(2 * index + 1, 1)] : [])] as const,
       );
-      const run = async (part: SlotInputs, options: RunOptions) => {
-        const ready: number[] = [];
-        const request = part.ids.length === 2 ? two! : one!;
-        await slot.run(session, request, part, (some) => ready.push(...some), options);
-        return { gradients: slot.gradients(session).slice(), ready };
+      const requestOf = (part: SlotInputs) => (part.ids.length === 2 ? two! : one!);
+      const gradientOf = async (part: SlotInputs) => {
+        await runPiece(slot, session, requestOf(part), part);
+        return slot.gradients(session).slice();
       };
       const leaves: Float32Array[] = [];
       for (const [first, second] of shards) {
-        const { gradients } = await run(first, {});
-        if (!second) leaves.push(gradients);
-        else {
-          const other = await run(second, {});
-          leaves.push(gradients.map((value, i) => value + other.gradients[i]!));
-        }
+        const gradient = await gradientOf(first);
+        const other = second && (await gradientOf(second));
+        leaves.push(other ? gradient.map((value, i) => value + other[i]!) : gradient);
       }
       const wanted = addAlongTree(leaves, (left, right) => left.map((value, i) => value + right[i]!));
-      let last: Awaited<ReturnType<typeof run>> | undefined;
+
+      const all = shards.flat();
+      const task: SlotInputs = {
+        x: Float32Array.from(all.flatMap(({ x }) => [...x])),
+        target: Int32Array.from(all.flatMap(({ target }) => [...target])),
+        ids: Uint32Array.from(all.flatMap(({ ids }) => [...ids])),
+        key: inputs.key,
+      };
+      let start = 0;
+      const pieces = shards.flatMap(([, second], index): Piece[] => {
+        const shard = shardSum(index, count);
+        const at = start;
+        start += second ? 3 : 2;
+        if (!second) return [{ request: two!, start: at, shard }];
+        return [
+          { request: two!, start: at, use: 'first', shard },
+          { request: one!, start: at + 2, use: 'last', shard },
+        ];
+      });
+      const losses = [];
+      for (const part of all) losses.push((await runPiece(slot, session, requestOf(part), part)).lossSum);
       // A task that came to nothing before its last shard leaves nothing behind.
-      for (const end of [count - 1, count]) {
-        for (const [index, [first, second]] of shards.slice(0, end).entries()) {
-          const shard = shardSum(index, count);
-          if (second) await run(first, { use: 'first' });
-          last = await run(second ?? first, { use: second ? 'last' : 'all', shard });
-        }
+      for (const some of [pieces.slice(0, -1), pieces]) {
+        if (some.length === 0) continue;
+        const ready: number[] = [];
+        const outcome = await slot.run(session, some, task, (indices) => ready.push(...indices));
+        expect(outcome.pieces.map(({ lossSum }) => lossSum)).toEqual(losses.slice(0, some.length));
+        expect([...ready].sort()).toEqual(model.parameters.map((_, index) => index));
       }
-      expect(last!.gradients).toEqual(wanted);
-      expect([...last!.ready].sort()).toEqual(model.parameters.map((_, index) => index));
+      expect(slot.gradients(session)).toEqual(wanted);
     },
   );
 
@@ -253,12 +269,12 @@ describe('a slot', { timeout: 30_000 }, () => {
       const slot = newSlot();
       const session = await slot.open(wide, [request], 'exact');
       slot.parameters(session).set(values);
-      await slot.run(session, request, given, () => {});
+      await runPiece(slot, session, request, given, () => {});
       const wanted = slot.gradients(session).slice();
       slot.parameters(session).fill(Number.NaN, some);
       slot.gradients(session).fill(0);
       const ready: number[] = [];
-      const running = slot.run(session, request, given, (indices) => ready.push(...indices), {
+      const running = runPiece(slot, session, request, given, (indices) => ready.push(...indices), {
         arrival: { version: 3, floats: some },
       });
       return { slot, session, running, wanted, ready };
@@ -283,11 +299,11 @@ describe('a slot', { timeout: 30_000 }, () => {
       slot.arrived(session, { version: 4, floats: 0 });
       await gone;
       const arrival = { version: 4, floats: some };
-      const second = slot.run(session, request, given, () => {}, { arrival });
+      const second = runPiece(slot, session, request, given, () => {}, { arrival });
       slot.abandon(session);
       await expect(second).rejects.toThrow(Abandoned);
       slot.parameters(session).set(values);
-      await slot.run(session, request, given, () => {});
+      await runPiece(slot, session, request, given, () => {});
       expect(slot.gradients(session)).toEqual(wanted);
     });
   });
@@ -304,7 +320,7 @@ describe('a slot', { timeout: 30_000 }, () => {
     const request = { mode: 'train', samples } as const;
     const session = await slot.open(description, [request], 'exact');
     await slot.end();
-    await expect(slot.run(session, request, inputs, () => {})).rejects.toThrow(/closed/);
+    await expect(runPiece(slot, session, request, inputs, () => {})).rejects.toThrow(/closed/);
     await expect(slot.open(description, [request], 'exact')).rejects.toThrow(/closed/);
   });
 });
@@ -338,10 +354,10 @@ describe('SlotPool', () => {
     const closed = new AbortController();
     const other = await first.open(description, [request], 'exact', {}, closed.signal);
     const long = await first.open(endless, [request], 'exact', {}, closed.signal);
-    const running = first.run(long, request, { ...inputs, x: new Float32Array(samples) }, () => {});
+    const running = runPiece(first, long, request, { ...inputs, x: new Float32Array(samples) }, () => {});
     closed.abort();
     await expect(running).rejects.toThrow(GivenUp);
-    await expect(first.run(other, request, inputs, () => {})).rejects.toThrow(GivenUp);
+    await expect(runPiece(first, other, request, inputs, () => {})).rejects.toThrow(GivenUp);
     pool.release(first);
     const second = (await pool.acquire()) as Slot;
     expect(second).not.toBe(first);
@@ -351,7 +367,7 @@ describe('SlotPool', () => {
     const session = await second.open(description, [request], 'exact');
     left.abort();
     second.parameters(session).set(weights);
-    await second.run(session, request, inputs, () => {});
+    await runPiece(second, session, request, inputs, () => {});
     await pool.close();
   });
 

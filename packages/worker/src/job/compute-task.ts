@@ -9,14 +9,14 @@ import { rangesOfShards } from '../samples/sample-reader.ts';
 import type { Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot } from '../slots/compute-slots.ts';
 import { type ShardSum, shardSum } from '../slots/gradient-sums.ts';
-import { Abandoned, type Arrival, type GradientTask } from '../slots/slot.ts';
+import { Abandoned, type Arrival, type Piece, type RunOutcome } from '../slots/slot.ts';
 import type { LocalStep } from './local-steps.ts';
 
 /** What a task comes to: sums over its losses. */
 export type TaskSums = Pick<TaskResult, 'lossSum' | 'metricSum' | 'counted' | 'computeMs'> & {
   weight: number;
 };
-const SUMS = ['lossSum', 'metricSum', 'counted', 'weight', 'computeMs'] as const;
+const SUMS = ['lossSum', 'metricSum', 'counted', 'weight'] as const;
 
 export interface TaskComputation {
   readonly slot: ComputeSlot;
@@ -35,6 +35,7 @@ const none = (): TaskSums => ({ lossSum: 0, metricSum: 0, counted: 0, weight: 0,
 
 function add(sums: TaskSums, more: TaskSums): void {
   for (const name of SUMS) sums[name] += more[name];
+  sums.computeMs += more.computeMs;
 }
 
 /** A task's part of the test. @param tally takes in its samples */
@@ -43,10 +44,10 @@ export async function computeTest(
   tally: Tally,
 ): Promise<TaskSums> {
   const { x, target, ids } = samples;
-  const request = { mode: 'evaluate', samples: task.samples } as const;
-  const { scores, ...sums } = await slot.run(session, request, { x, target, ids, key }, () => {});
+  const piece: Piece = { request: { mode: 'evaluate', samples: task.samples }, start: 0 };
+  const { pieces, computeMs, scores } = await slot.run(session, [piece], { x, target, ids, key }, () => {});
   tally.add(scores ?? [], target, scores ? task.samples : 0);
-  return sums;
+  return { ...pieces[0]!, computeMs };
 }
 
 /**
@@ -54,20 +55,46 @@ export async function computeTest(
  * @param arrival of the version that it computes with, if that is still arriving
  */
 export async function computeGradient(
-  computation: TaskComputation,
-  arrival: () => Arrival | undefined,
+  { slot, session, task, samples, key, parts, onReady }: TaskComputation,
+  arrival: Arrival | undefined,
 ): Promise<TaskSums> {
-  const { task, onReady } = computation;
-  if (!task.shards)
-    return computeRange(computation, { start: 0, end: task.samples }, { arrival, onReady, rounded: task });
-  const found: TaskSums[] = [];
-  for (const [index, range] of rangesOfShards(task.shards).entries()) {
-    const shard = shardSum(index, task.shards.length);
-    const ready = shard.isKept ? () => {} : onReady;
-    // As a task of its own would say it.
-    found.push(rounded(await computeRange(computation, range, { arrival, onReady: ready, shard })));
+  const { x, target, ids } = samples;
+  const inputs = { x, target, ids, key };
+  const { shards } = task;
+  if (!shards) {
+    const pieces = piecesOf(task.kind, { start: 0, end: task.samples }, parts);
+    return sumsOf(await slot.run(session, pieces, inputs, onReady, { arrival, task }));
   }
-  return addAlongTree(found, both);
+  const groups = rangesOfShards(shards).map((range, index) =>
+    piecesOf(task.kind, range, parts, shardSum(index, shards.length)),
+  );
+  const outcome = await slot.run(session, groups.flat(), inputs, onReady, { arrival });
+  let end = 0;
+  const found = groups.map(({ length }) => {
+    end += length;
+    // As a task of its own would say it.
+    return rounded(sumsOf({ pieces: outcome.pieces.slice(end - length, end), computeMs: 0 }));
+  });
+  return { ...addAlongTree(found, both), computeMs: outcome.computeMs };
+}
+
+/** What a shard's samples are computed in. @param shard what becomes of the gradient in a group of shards */
+function piecesOf(mode: Piece['request']['mode'], range: Range, parts: number, shard?: ShardSum): Piece[] {
+  const ranges = cut(range, parts);
+  return ranges.map(({ start, end }, index) => {
+    const isLast = index === ranges.length - 1;
+    return {
+      ...{ request: { mode, samples: end - start }, start },
+      use: ranges.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
+      ...(shard && { shard }),
+    };
+  });
+}
+
+function sumsOf({ pieces, computeMs }: Pick<RunOutcome, 'pieces' | 'computeMs'>): TaskSums {
+  const sums = { ...none(), computeMs };
+  for (const piece of pieces) for (const name of SUMS) sums[name] += piece[name];
+  return sums;
 }
 
 /** Sums as floats, as the coordinator gets them: a sum of several parts may become infinite, as one within a part may. */
@@ -106,7 +133,8 @@ export async function computeRound(
   computation: TaskComputation,
   { version, exchanged, steps, isVoid, onStep }: RoundOptions,
 ): Promise<TaskSums> {
-  const { slot, session, onReady } = computation;
+  const { slot, session, task, samples, key, onReady } = computation;
+  const inputs = { x: samples.x, target: samples.target, ids: samples.ids, key };
   const sums = none();
   // The replica's parameters take the place of those that came.
   session.holds = undefined;
@@ -114,50 +142,14 @@ export async function computeRound(
   await slot.update(session, { kind: 'begin' });
   for (const [index, { step, range, learningRate }] of steps.entries()) {
     if (isVoid()) throw new Abandoned();
-    const found = await computeRange(computation, range);
+    const pieces = piecesOf(task.kind, range, computation.parts);
+    const found = sumsOf(await slot.run(session, pieces, inputs, () => {}));
     add(sums, found);
     const factor = Math.fround(1 / (found.weight > 0 ? found.weight : 1));
     await slot.update(session, { kind: 'step', step, learningRate, factor });
     onStep(index + 1);
   }
-  await slot.update(session, { kind: 'end', weight: Math.fround(sums.weight), task: computation.task });
+  await slot.update(session, { kind: 'end', weight: Math.fround(sums.weight), task });
   onReady(exchanged.map((_, index) => index));
-  return sums;
-}
-
-interface RangeOptions {
-  readonly arrival?: () => Arrival | undefined;
-  readonly onReady?: TaskComputation['onReady'];
-  /** The task by which the gradient is rounded, where its job has that. Default: it is not. */
-  readonly rounded?: GradientTask;
-  /** What becomes of the gradient in a group of shards. Default: it is the task's. */
-  readonly shard?: ShardSum;
-}
-
-/** The gradient of some of a task's samples, which takes in all of its parts. */
-async function computeRange(
-  { slot, session, task, samples, key, parts }: TaskComputation,
-  range: Range,
-  { arrival = () => undefined, onReady = () => {}, rounded, shard }: RangeOptions = {},
-): Promise<TaskSums> {
-  const { x, target, ids } = samples;
-  const ranges = cut(range, parts);
-  const sums = none();
-  for (const [index, { start, end }] of ranges.entries()) {
-    const of = <T extends Samples['x' | 'target' | 'ids']>(all: T) =>
-      all.subarray((start * all.length) / task.samples, (end * all.length) / task.samples) as T;
-    const isLast = index === ranges.length - 1;
-    const outcome = await slot.run(
-      session,
-      { mode: task.kind, samples: end - start },
-      { x: of(x), target: of(target), ids: of(ids), key },
-      isLast ? onReady : () => {},
-      {
-        use: ranges.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
-        ...{ arrival: arrival(), task: rounded, ...(shard && { shard }) },
-      },
-    );
-    add(sums, outcome);
-  }
   return sums;
 }

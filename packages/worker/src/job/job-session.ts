@@ -23,7 +23,7 @@ import { TaskSpans } from '../observe/task-spans.ts';
 import type { TaskPart, Trace } from '../observe/trace.ts';
 import type { PeerLinks } from '../peers/peer-links.ts';
 import { OwnData } from '../samples/own-data.ts';
-import { SampleBuffers } from '../samples/sample-buffers.ts';
+import { SampleBuffers, sharedFloats } from '../samples/sample-buffers.ts';
 import { type SampleReader, sampleReader } from '../samples/sample-reader.ts';
 import { BatchError, fetchSamples, type RunKeys, type Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from '../slots/compute-slots.ts';
@@ -69,7 +69,7 @@ export class JobSession {
   readonly #reader: SampleReader;
   readonly #keys: RunKeys;
   readonly #own: OwnData;
-  readonly #buffers = new SampleBuffers(Float32Array);
+  readonly #buffers = new SampleBuffers(sharedFloats);
   readonly #sessions: SlotSessions;
   /** Slots that compute gradients now. */
   readonly #training = new Map<ComputeSlot, ComputeSession>();
@@ -303,7 +303,8 @@ export class JobSession {
     const compute = () => {
       if (tally) return computeTest(computation, tally);
       if (!round)
-        return computeGradient(computation, () =>
+        return computeGradient(
+          computation,
           this.#beginsEarly(task) ? this.tensors.parameters.newest : undefined,
         );
       return computeRound(computation, {

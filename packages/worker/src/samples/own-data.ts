@@ -44,7 +44,7 @@ export class OwnData {
   readonly #report: ReportReach;
   readonly #access: Access;
   readonly #later: NodeJS.Timeout;
-  readonly #buffers = new SampleBuffers(Uint8Array);
+  readonly #buffers = new SampleBuffers((bytes) => new Uint8Array(bytes));
 
   /** @param access what this worker reads, whatever the coordinator names */
   constructor(format: SampleFormat, seed: number, report: ReportReach, access: Access) {

@@ -1,18 +1,15 @@
 /** Buffers for samples, used again: fresh ones would be zeroed and paged in for each task. */
 export class SampleBuffers<T extends Float32Array | Uint8Array> {
-  readonly #type: new (
-    length: number,
-  ) => T;
+  readonly #make: (length: number) => T;
   readonly #idle = new Map<number, T[]>();
 
-  /** @param type of the buffers */
-  constructor(type: new (length: number) => T) {
-    this.#type = type;
+  constructor(make: (length: number) => T) {
+    this.#make = make;
   }
 
   /** A buffer of exactly `length` elements, with whatever it held before. */
   take(length: number): T {
-    return this.#idle.get(length)?.pop() ?? new this.#type(length);
+    return this.#idle.get(length)?.pop() ?? this.#make(length);
   }
 
   give(buffer: T): void {
@@ -21,3 +18,7 @@ export class SampleBuffers<T extends Float32Array | Uint8Array> {
     else this.#idle.set(buffer.length, [buffer]);
   }
 }
+
+/** Memory that compute threads read without a copy. */
+export const sharedFloats = (length: number): Float32Array =>
+  new Float32Array(new SharedArrayBuffer(4 * length));

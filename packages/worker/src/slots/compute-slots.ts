@@ -7,7 +7,7 @@ import type { Rounding } from '@kasane/tensor/internal/optim/rounding';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { LocalOptimizer, LocalUpdate } from './local-updates.ts';
-import type { Arrival, RunOptions, RunOutcome, SlotInputs } from './slot.ts';
+import type { Arrival, Piece, RunOptions, RunOutcome, SlotInputs } from './slot.ts';
 
 /** How a job trains beyond its programs. */
 export interface SessionOptions {
@@ -41,12 +41,12 @@ export interface ComputeSlot {
   ): Promise<ComputeSession>;
   close(session: ComputeSession): void;
   /**
-   * Runs a program. `onReady` is called with the indices of parameters whose gradients have become final; they can be read
-   * from `gradients(session)` until the next run.
+   * Computes the pieces of a task, one after the other. `onReady` is called with the indices of parameters whose gradients have become
+   * final; they can be read from `gradients(session)` until the next run.
    */
   run(
     session: ComputeSession,
-    request: ProgramRequest,
+    pieces: readonly Piece[],
     inputs: SlotInputs,
     onReady: (ready: readonly number[]) => void,
     options?: RunOptions,

@@ -11,14 +11,13 @@ export const CONTROL_BYTES = 128;
 // Indices of int32 words.
 /** Counts commands; the thread sleeps until it changes. */
 export const COMMAND = 0;
-/** Stages done of the run under way, or FAILED. */
+/** Stages done of the last piece of the run under way, or FAILED. */
 export const STAGE = 1;
 /** RUN: a run is asked for, UPDATE: a local update; the thread sets it back to 0. */
 export const RUNNING = 2;
 export const SESSION = 3;
-export const PROGRAM = 4;
-/** What becomes of the run's gradients: one of the four below. */
-export const GRADIENTS = 5;
+/** By what number the thread knows the memory of the run's inputs. */
+export const INPUTS = 4;
 /** How many floats of the run's parameters are there, or ABANDONED; the thread sleeps where it needs more. */
 export const ARRIVED = 6;
 /** Which local update: one of the three below. */
@@ -31,13 +30,6 @@ export const LEARNING_RATE = 5;
 export const FACTOR = 6;
 /** Local steps before this one in its round. */
 export const LOCAL_STEP = 14;
-/**
- * Of a task of several shards, at the last part of one: how many sums of earlier shards are kept, how many of them come to this shard's
- * gradient, the newest first, and whether what that makes is kept as well.
- */
-export const SUMS_KEPT = 18;
-export const SUMS_ADDED = 19;
-export const SUM_IS_KEPT = 20;
 /** Step and shard of the task whose gradients these are, by which they are rounded; shard -1: they are not. */
 export const STEP = 16;
 export const SHARD = 17;
@@ -52,7 +44,8 @@ export const UPDATE_STEP = 1;
 /** The round is over: what it has changed takes the place of what it began with. */
 export const UPDATE_END = 2;
 
-/** They are the task's. */
+// What becomes of the gradients of a piece (task-table.ts).
+/** They are a shard's. */
 export const GRADIENTS_ALL = 0;
 /** They are those of its first part, and are kept. */
 export const GRADIENTS_FIRST = 1;
@@ -75,6 +68,10 @@ export type SlotRequest =
       readonly how: SessionOptions;
     }
   | { readonly kind: 'close'; readonly session: number }
+  /** Where the pieces of runs are told from now on. */
+  | { readonly kind: 'table'; readonly memory: SharedArrayBuffer }
+  /** Memory of inputs, by the number that runs call it. */
+  | { readonly kind: 'inputs'; readonly session: number; readonly number: number; readonly x: Float32Array }
   | { readonly kind: 'exit' };
 
 export type SlotResponse =

@@ -1,6 +1,6 @@
 /**
  * The compute thread of a slot. It sleeps in Atomics.wait between commands, so that starting a step costs no message;
- * sessions are opened and closed by messages that it reads when it is woken. A step on wasm allocates nothing here.
+ * sessions are opened and closed by messages that it reads when it is woken. A step on wasm allocates next to nothing here.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { collectGarbage } from '@kasane/protocol/internal/wire/garbage';
@@ -12,6 +12,7 @@ import {
   type KernelTime,
   type MathMode,
 } from '@kasane/tensor/backends/backend';
+import { type ProgramLayout, type ProgramViews, viewsOf } from '@kasane/tensor/backends/layout';
 import { type Lead, leadTeam } from '@kasane/tensor/internal/node/team';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
@@ -29,14 +30,13 @@ import {
   COMPUTE_MS,
   FACTOR,
   FAILED,
-  GRADIENTS,
   GRADIENTS_ALL,
   GRADIENTS_FIRST,
   GRADIENTS_LAST,
   GRADIENTS_MORE,
+  INPUTS,
   LEARNING_RATE,
   LOCAL_STEP,
-  PROGRAM,
   RUN,
   RUNNING,
   SESSION,
@@ -45,14 +45,12 @@ import {
   type SlotResponse,
   STAGE,
   STEP,
-  SUM_IS_KEPT,
-  SUMS_ADDED,
-  SUMS_KEPT,
   UPDATE,
   UPDATE_BEGIN,
   UPDATE_KIND,
   UPDATE_STEP,
 } from './slot-protocol.ts';
+import { type TaskRow, TaskTable } from './task-table.ts';
 
 const port = parentPort!;
 const { control, compute, lead } = workerData as {
@@ -68,19 +66,30 @@ interface Stage extends Pick<BackendStage, 'run' | 'ready' | 'needs'> {
   /** Whether the main thread is woken after it. */
   readonly wakes: boolean;
 }
-/** What a session can run: the stages of each program, in order. */
+interface Program {
+  readonly layout: ProgramLayout;
+  readonly views: ProgramViews;
+  /** In order. */
+  readonly stages: readonly Stage[];
+}
+/** What a session can run. */
 interface Opened {
   readonly sums: GradientSums;
   /** Undefined: its job has no local steps. */
   readonly updates: LocalUpdates | undefined;
   /** Undefined: its job exchanges float32. */
   readonly rounded: RoundedGradients | undefined;
-  readonly programs: readonly (readonly Stage[])[];
+  readonly programs: readonly Program[];
+  /** All of its memory. */
+  readonly words: Uint32Array;
+  /** Inputs of tasks, by the number that runs call them. */
+  readonly inputs: Float32Array[];
   /** In a profile: what the last run computed. */
   readonly spans: KernelSpan[];
   readonly close: () => void;
 }
 const sessions = new Map<number, Opened>();
+let table = new TaskTable(new SharedArrayBuffer(0));
 
 const say = (message: SlotResponse) => port.postMessage(message);
 const backends = await openBackends(compute, lead && leadTeam(lead));
@@ -111,9 +120,13 @@ async function open(
       ...{ memory: 'shared', math, profile, arriving: ARRIVING_BYTES / 4 },
     });
     const spans: KernelSpan[] = [];
-    const programs = opened.stages.map((stages) =>
-      stagesOf(model, profile ? stages.map((stage) => timed(stage, spans)) : stages),
-    );
+    const programs = opened.stages.map((stages, index) => {
+      const layout = opened.layout.programs[index]!;
+      return {
+        ...{ layout, views: viewsOf(opened.memory, layout) },
+        stages: stagesOf(model, profile ? stages.map((stage) => timed(stage, spans)) : stages),
+      };
+    });
     const sums = new GradientSums(model, opened.memory, opened.layout);
     const updates = local && (await openUpdates(model, local, opened.memory, opened.layout));
     const { offset, length } = opened.layout.gradients;
@@ -122,7 +135,11 @@ async function open(
       ? new Float32Array(updates.exchanged)
       : new Float32Array(opened.memory, offset, length);
     const rounded = rounding && (await openRounded(model, rounding, gradients));
-    sessions.set(session, { sums, updates, rounded, programs, spans, close: () => opened.destroy() });
+    sessions.set(session, {
+      ...{ sums, updates, rounded, programs, spans, inputs: [] },
+      words: new Uint32Array(opened.memory),
+      close: () => opened.destroy(),
+    });
     say({
       kind: 'opened',
       session,
@@ -180,37 +197,56 @@ function arrival(floats: number): number | undefined {
 
 async function run(): Promise<void> {
   let started = performance.now();
-  const { sums, rounded, programs, spans } = sessions.get(words[SESSION]!)!;
-  const stages = programs[words[PROGRAM]!]!;
-  const gradients = words[GRADIENTS];
-  const isWhole = gradients === GRADIENTS_ALL || gradients === GRADIENTS_LAST;
-  const shards = { kept: words[SUMS_KEPT]!, added: words[SUMS_ADDED]! };
-  for (let index = 0; index < stages.length; index++) {
-    const slept = arrival(stages[index]!.needs);
-    if (slept === undefined) {
-      Atomics.store(words, STAGE, FAILED);
-      Atomics.notify(words, STAGE);
-      return;
+  const opened = sessions.get(words[SESSION]!)!;
+  const { programs, spans } = opened;
+  const x = opened.inputs[words[INPUTS]!]!;
+  const last = table.pieces - 1;
+  for (let piece = 0; piece <= last; piece++) {
+    const row = table.row(piece);
+    const { layout, views, stages } = programs[row.program]!;
+    const from = (row.start * layout.x.length) / layout.samples;
+    views.x.set(x.subarray(from, from + layout.x.length));
+    table.copy(row.start, layout, opened.words);
+    for (let index = 0; index < stages.length; index++) {
+      const stage = stages[index]!;
+      const isEnd = index === stages.length - 1;
+      const slept = arrival(stage.needs);
+      if (slept === undefined) {
+        Atomics.store(words, STAGE, FAILED);
+        Atomics.notify(words, STAGE);
+        return;
+      }
+      started += slept;
+      const computing = stage.run();
+      if (computing) await computing;
+      addUp(opened, row, stage.ready, isEnd);
+      if (isEnd) {
+        const counted = views.counted[0] ?? layout.samples;
+        const [lossSum, metricSum] = [views.lossSum[0]!, views.metricSum[0]!];
+        table.setResults(piece, { lossSum, metricSum, counted, weight: views.weight[0] ?? counted });
+      }
+      if (piece < last) continue;
+      if (isEnd) {
+        numbers[COMPUTE_MS] = performance.now() - started;
+        // Before the last stage is known: whoever waits for that may end the thread, and what was not yet said is lost.
+        if (profile) say({ kind: 'computed', kernels: spans.splice(0) });
+      }
+      Atomics.store(words, STAGE, index + 1);
+      if (stage.wakes) Atomics.notify(words, STAGE);
     }
-    started += slept;
-    const computing = stages[index]!.run();
-    if (computing) await computing;
-    if (gradients === GRADIENTS_LAST) sums.addTo(stages[index]!.ready);
-    else if (index === stages.length - 1) {
-      if (gradients === GRADIENTS_FIRST) sums.keep();
-      else if (gradients === GRADIENTS_MORE) sums.add();
-    }
-    if (isWhole && shards.added > 0) sums.addShardsTo(stages[index]!.ready, shards);
-    if (isWhole && words[SUM_IS_KEPT] === 1 && index === stages.length - 1) sums.keepShards(shards);
-    if (words[SHARD]! >= 0 && isWhole) rounded?.round(stages[index]!.ready, words[STEP]!, words[SHARD]!);
-    if (index === stages.length - 1) {
-      numbers[COMPUTE_MS] = performance.now() - started;
-      // Before the last stage is known: whoever waits for that may end the thread, and what was not yet said is lost.
-      if (profile) say({ kind: 'computed', kernels: spans.splice(0) });
-    }
-    Atomics.store(words, STAGE, index + 1);
-    if (stages[index]!.wakes) Atomics.notify(words, STAGE);
   }
+}
+
+/** Adds to the gradients of these parameters, which are there, those of earlier pieces. @param isEnd whether they are the last */
+function addUp({ sums, rounded }: Opened, row: TaskRow, ready: readonly number[], isEnd: boolean): void {
+  const { gradients, added, isKept } = row;
+  if (gradients === GRADIENTS_LAST) sums.addTo(ready);
+  else if (isEnd && gradients === GRADIENTS_FIRST) sums.keep();
+  else if (isEnd && gradients === GRADIENTS_MORE) sums.add();
+  if (gradients !== GRADIENTS_ALL && gradients !== GRADIENTS_LAST) return;
+  if (added > 0) sums.addShardsTo(ready, row);
+  if (isKept && isEnd) sums.keepShards(row);
+  if (words[SHARD]! >= 0) rounded?.round(ready, words[STEP]!, words[SHARD]!);
 }
 
 function update(): void {
@@ -231,6 +267,8 @@ let seen = 0;
 for (;;) {
   Atomics.wait(words, COMMAND, seen);
   seen = Atomics.load(words, COMMAND);
+  // Before messages are read: those that a run needs are posted before it is asked for.
+  const asked = Atomics.exchange(words, RUNNING, 0);
   let closed = false;
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
     const message = next.message as SlotRequest;
@@ -241,6 +279,11 @@ for (;;) {
       sessions.get(message.session)?.close();
       sessions.delete(message.session);
       closed = true;
+    } else if (message.kind === 'table') table = new TaskTable(message.memory);
+    else if (message.kind === 'inputs') {
+      const { session, number, x } = message;
+      const opened = sessions.get(session);
+      if (opened) opened.inputs[number] = x;
     } else {
       // A thread that ends with a device open may hang in Dawn.
       backends.close();
@@ -248,7 +291,6 @@ for (;;) {
     }
   }
   if (closed) collectGarbage();
-  const asked = Atomics.exchange(words, RUNNING, 0);
   if (asked !== 0) {
     try {
       if (asked === RUN) await run();

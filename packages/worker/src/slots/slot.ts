@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { MathMode } from '@kasane/tensor/backends/backend';
-import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/layout';
+import type { Place, SessionLayout } from '@kasane/tensor/backends/layout';
 import { startTeam, type TeamThreads } from '@kasane/tensor/internal/node/team';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
@@ -23,14 +23,13 @@ import {
   CONTROL_BYTES,
   FACTOR,
   FAILED,
-  GRADIENTS,
   GRADIENTS_ALL,
   GRADIENTS_FIRST,
   GRADIENTS_LAST,
   GRADIENTS_MORE,
+  INPUTS,
   LEARNING_RATE,
   LOCAL_STEP,
-  PROGRAM,
   RUN,
   RUNNING,
   SESSION,
@@ -39,15 +38,13 @@ import {
   type SlotResponse,
   STAGE,
   STEP,
-  SUM_IS_KEPT,
-  SUMS_ADDED,
-  SUMS_KEPT,
   UPDATE,
   UPDATE_BEGIN,
   UPDATE_END,
   UPDATE_KIND,
   UPDATE_STEP,
 } from './slot-protocol.ts';
+import { type TaskRow, TaskTable, tableBytes } from './task-table.ts';
 
 /** How long a thread with a device may take to end. */
 const GPU_EXIT_MS = 2000;
@@ -55,7 +52,9 @@ const GPU_EXIT_MS = 2000;
 /** How long a thread may go on with what nobody needs any more: a stage is computed to its end, and so is a compilation. */
 const OVER_MS = 3000;
 
+/** Of all samples of a task. */
 export interface SlotInputs {
+  /** Copied unless its memory is shared. */
   readonly x: Float32Array;
   /** Class numbers or tokens, or numbers to come near to: as the program declares its target. */
   readonly target: Int32Array | Float32Array;
@@ -69,6 +68,8 @@ export interface SlotSession extends ComputeSession {
   readonly memory: SharedArrayBuffer;
   readonly layout: SessionLayout;
   readonly exchanged: Float32Array | undefined;
+  /** Inputs in shared memory that the thread knows, by number. */
+  readonly inputs: Map<Float32Array, number>;
 }
 
 /** all: of a shard. first, more: of a part of it, kept and added up. last: of its last part, with what was kept. */
@@ -94,11 +95,18 @@ export interface GradientTask {
   readonly shard: number;
 }
 
-export interface RunOptions {
+/** Some of a task's samples that a program computes at once. */
+export interface Piece {
+  readonly request: ProgramRequest;
+  /** The first of them. */
+  readonly start: number;
   /** What becomes of the gradients. Default 'all'. */
   readonly use?: GradientUse;
   /** What becomes of them in a group of shards, where they are all of a shard's. Default: they are the task's. */
   readonly shard?: ShardSum;
+}
+
+export interface RunOptions {
   /** The version that it computes with, where that is still arriving: the rest is told by `arrived`. Default: all is there. */
   readonly arrival?: Arrival | undefined;
   /** The task whose gradient it is, by which that is rounded, where its job has that. Default: it is none, and is not rounded. */
@@ -128,15 +136,21 @@ export class Abandoned extends Error {
   }
 }
 
-export interface RunOutcome {
+/** What a piece comes to. */
+export interface PieceOutcome {
   readonly lossSum: number;
   readonly metricSum: number;
   /** How many losses `lossSum` has. */
   readonly counted: number;
   /** What `lossSum` and the gradients are divided by in the end, of this part: the number of losses or the sum of their weights. */
   readonly weight: number;
+}
+
+export interface RunOutcome {
+  /** In their order. */
+  readonly pieces: readonly PieceOutcome[];
   readonly computeMs: number;
-  /** Of an evaluation: the model's scores, row-major [samples, ...output], until the next run. */
+  /** Of an evaluation: the model's scores of the last piece, row-major [samples, ...output], until the next run. */
   readonly scores?: Float32Array;
 }
 
@@ -151,6 +165,8 @@ export class Slot implements ComputeSlot {
     number,
     { resolve: (session: SlotSession) => void; reject: (error: Error) => void }
   >();
+  /** Of the last run. The thread has none at first. */
+  #table = new TaskTable(new SharedArrayBuffer(0));
   #nextSession = 0;
   /** What the thread compiles now. */
   #compiling: number | undefined;
@@ -250,32 +266,25 @@ export class Slot implements ComputeSlot {
   }
 
   /**
-   * Runs a program. `onReady` is called now and then with the indices of parameters whose gradients have become final: when they
-   * are worth sending, and at the end. They can be read from `gradients(session)` until the next run.
+   * Computes the pieces of a task, one after the other. `onReady` is called now and then with the indices of parameters whose gradients
+   * are final with the last piece: when they are worth sending, and at the end. They can be read from `gradients(session)` until the
+   * next run.
    * @throws Abandoned when nobody needed it any more; Error with what the thread said, when the computation threw or the thread died
    */
   async run(
     session: SlotSession,
-    request: ProgramRequest,
+    pieces: readonly Piece[],
     inputs: SlotInputs,
     onReady: (ready: readonly number[]) => void,
-    { use = 'all', shard = ALONE, arrival, task }: RunOptions = {},
+    { arrival, task }: RunOptions = {},
   ): Promise<RunOutcome> {
     if (this.#dead) throw this.#dead;
-    const index = session.layout.programs.findIndex(
-      ({ mode, samples }) => mode === request.mode && samples === request.samples,
-    );
-    const program = session.layout.programs[index];
-    if (!program) throw new Error(`there is no program to ${request.mode} ${request.samples} samples`);
-    this.#write(session, program, inputs);
+    const table = this.#write(session, pieces, inputs);
+    const program = session.layout.programs[table.row(pieces.length - 1).program]!;
     const words = this.#words;
     Atomics.store(words, STAGE, 0);
     words[SESSION] = session.id;
-    words[PROGRAM] = index;
-    words[GRADIENTS] = uses[use];
-    words[SUMS_KEPT] = shard.kept;
-    words[SUMS_ADDED] = shard.added;
-    words[SUM_IS_KEPT] = Number(shard.isKept);
+    words[INPUTS] = this.#share(session, inputs.x);
     words[STEP] = task?.step ?? 0;
     words[SHARD] = task?.shard ?? -1;
     words[ARRIVED] = arrival?.floats ?? session.layout.parameters.length;
@@ -296,13 +305,9 @@ export class Slot implements ComputeSlot {
       this.#running = undefined;
     }
     return {
-      lossSum: this.#view(session, program.lossSum)[0]!,
-      metricSum: this.#view(session, program.metricSum)[0]!,
-      counted: this.#view(session, program.counted)[0] ?? program.samples,
-      weight:
-        this.#view(session, program.weight)[0] ?? this.#view(session, program.counted)[0] ?? program.samples,
+      pieces: pieces.map((_, piece) => table.results(piece)),
       computeMs: this.#numbers[COMPUTE_MS]!,
-      ...(request.mode === 'evaluate' && { scores: this.#view(session, program.logits) }),
+      ...(program.mode === 'evaluate' && { scores: this.#view(session, program.logits) }),
     };
   }
 
@@ -404,17 +409,47 @@ export class Slot implements ComputeSlot {
     return new Error(this.#threw || 'the computation failed');
   }
 
-  #write(session: SlotSession, program: ProgramLayout, { x, target, ids, key }: SlotInputs): void {
-    this.#view(session, program.x).set(x);
-    const { offset, length } = program.labels;
-    if (target.length !== length) throw new Error(`${target.length} targets; the program takes ${length}`);
-    // Whole numbers become floats here where the program wants those.
-    if (program.target === 'i32') new Int32Array(session.memory, offset, length).set(target);
-    else new Float32Array(session.memory, offset, length).set(target);
-    if (program.sampleIds.length > 0) {
-      new Uint32Array(session.memory, program.sampleIds.offset, program.sampleIds.length).set(ids);
-      new Uint32Array(session.memory, program.key.offset, program.key.length).set(key);
+  #write({ layout }: SlotSession, pieces: readonly Piece[], inputs: SlotInputs): TaskTable {
+    const { programs } = layout;
+    const rows = pieces.map(({ request, start, use = 'all', shard = ALONE }): TaskRow => {
+      const index = programs.findIndex(
+        ({ mode, samples }) => mode === request.mode && samples === request.samples,
+      );
+      const program = programs[index];
+      if (!program) throw new Error(`there is no program to ${request.mode} ${request.samples} samples`);
+      const end = (start + program.samples) / program.samples;
+      for (const [what, length] of [
+        ['x', program.x.length],
+        ['target', program.labels.length],
+      ] as const)
+        if (inputs[what].length < end * length)
+          throw new Error(`${inputs[what].length} numbers of ${what}; the program takes ${length}`);
+      return { program: index, start, gradients: uses[use], ...shard };
+    });
+    const bytes = tableBytes(pieces.length, inputs);
+    if (this.#table.memory.byteLength < bytes) {
+      this.#table = new TaskTable(new SharedArrayBuffer(2 ** Math.ceil(Math.log2(bytes))));
+      this.#post({ kind: 'table', memory: this.#table.memory });
     }
+    this.#table.write(rows, inputs, programs[rows[0]!.program]!.target === 'i32');
+    return this.#table;
+  }
+
+  /** @returns by what number the session's thread knows this memory */
+  #share({ id, inputs }: SlotSession, x: Float32Array): number {
+    const known = inputs.get(x);
+    if (known !== undefined) return known;
+    const number = inputs.size;
+    if (x.buffer instanceof SharedArrayBuffer) {
+      inputs.set(x, number);
+      this.#post({ kind: 'inputs', session: id, number, x });
+    } else {
+      // Of this run only.
+      const copy = new Float32Array(new SharedArrayBuffer(x.byteLength));
+      copy.set(x);
+      this.#post({ kind: 'inputs', session: id, number, x: copy });
+    }
+    return number;
   }
 
   #view({ memory }: SlotSession, { offset, length }: Place): Float32Array {
@@ -433,12 +468,18 @@ export class Slot implements ComputeSlot {
         layout: message.layout,
         exchanged: message.exchanged && new Float32Array(message.exchanged),
         holds: undefined,
+        inputs: new Map(),
       });
   }
 
   #send(message: SlotRequest): void {
-    this.#thread.postMessage(message);
+    this.#post(message);
     this.#wake();
+  }
+
+  /** It is read when the thread is woken. */
+  #post(message: SlotRequest): void {
+    this.#thread.postMessage(message);
   }
 
   #wake(): void {

@@ -3,6 +3,7 @@ import { buildModel, initializeParameters, type ModelDescription } from '@kasane
 import type { Slot } from '@kasane/worker/internal/slots/slot';
 import { SlotPool } from '@kasane/worker/internal/slots/slot-pool';
 import { pino } from 'pino';
+import { runPiece } from './run-piece.ts';
 
 const description: ModelDescription = { input: [3], classes: 2, layers: [{ type: 'dense', units: 2 }] };
 const weights = initializeParameters(buildModel(description), 1);
@@ -23,7 +24,7 @@ async function compute(slot: Slot): Promise<number[]> {
     ids: Uint32Array.of(0),
     key: new Uint32Array(4),
   };
-  await slot.run(session, request, inputs, () => {});
+  await runPiece(slot, session, request, inputs, () => {});
   return [...slot.gradients(session)];
 }
 
