@@ -1,4 +1,4 @@
-/** The version of Kasane. */
+/** Which Kasane this is. */
 import { readFileSync } from 'node:fs';
 
 export const { version: VERSION } = JSON.parse(

@@ -88,6 +88,13 @@ export const backend = () =>
   )
     .default('wasm')
     .argParser(oneOf(backends));
+export const workers = () =>
+  new Option('--workers <n>', 'worker processes').default(1).argParser(integer(1, 256));
+export const slots = () =>
+  new Option(
+    '--slots <n>',
+    'shards that a worker computes at once (default: 2, or 1 with several workers)',
+  ).argParser(integer(1, 256));
 export const threads = () =>
   new Option(
     '--threads <n>',

@@ -1,4 +1,4 @@
-/** The range of job priorities. */
+/** Whose steps go first: the numbers that say so. */
 import { KasaneError } from '@kasane/protocol/errors';
 import { PRIORITY } from '@kasane/protocol/limits';
 

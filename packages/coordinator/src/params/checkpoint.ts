@@ -1,6 +1,6 @@
 /**
- * Checkpoints and model files: safetensors, with what resuming needs in the metadata. Floats are copied a few megabytes per turn of the
- * event loop, to keep it responsive.
+ * Checkpoints and model files: safetensors, with what resuming needs in the metadata. Numbers are copied a few megabytes a turn of the
+ * event loop, which others wait for.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Preparation } from '@kasane/data/dataset';
@@ -16,38 +16,38 @@ import type { DataIdentity } from '../submit/data-identity.ts';
 import { readWhole } from './files.ts';
 import { RESULT_DEFINITION } from './result-definition.ts';
 
-/** Where a run is between two steps. Sums cover the steps of the current epoch. */
+/** Where a run stands between two steps. Sums are over what counted of the epoch that is under way. */
 export interface Position {
   readonly step: number;
   readonly lossSum: number;
   readonly metricSum: number;
   readonly counted: number;
-  /** Divisor of lossSum; absent: counted. */
+  /** What lossSum is divided by; absent: counted. */
   readonly weight?: number;
-  /** Steps skipped so far because of non-finite numbers; absent: none. */
+  /** Steps so far whose numbers were not finite and that were left out; absent: none. */
   readonly leftOut?: number;
-  /** The data it was trained on; absent in checkpoints of earlier versions. */
+  /** What it was trained on; absent in checkpoints of earlier versions. */
   readonly data?: DataIdentity;
-  /** Version of the result definition it was trained with, once in a checkpoint; absent for version 1. */
+  /** By which definition of results it was trained, once it is in a checkpoint; absent in those of the first. */
   readonly definition?: number;
 }
 
-/** What the parameter server holds: flat layouts, one float32 per parameter. */
+/** What the parameter server holds: flat layouts, one float32 each parameter. */
 export interface Weights {
   readonly parameters: Float32Array;
   readonly state: ReadonlyMap<string, Float32Array>;
 }
 
-/** The weights to use a run with: the moving averages, if the job keeps them. */
+/** What a run's weights are for those who use them: the averages, where the job keeps them. */
 export const valuesOf = ({ parameters, state }: Weights): Float32Array => state.get(AVERAGE) ?? parameters;
 
 const STATE_PREFIX = 'optimizer.';
-/** Floats copied per turn. */
+/** Floats that are copied in one turn. */
 const PIECE = 1 << 20;
 
 /**
- * The weights alone, as a file for any safetensors reader. Its bytes depend only on job and weights, so equal training gives equal
- * digests.
+ * The weights alone, as a file that any safetensors reader loads. Its bytes depend on the job and the weights only, so
+ * that equal training gives equal digests.
  */
 export function encodeModel(
   { spec, model, objective }: Job,
@@ -58,7 +58,7 @@ export function encodeModel(
   return inTurns(
     beginModelFile({
       model,
-      // Without the state of replicas.
+      // The state of replicas is no part of it.
       parameters: parameters.subarray(0, model.parameterCount),
       about: {
         ...{ job: spec.name, step, seed: spec.training.seed },
@@ -73,11 +73,11 @@ async function inTurns({ file, pieces }: ReturnType<typeof beginSafetensors>): P
   return file;
 }
 
-/** A data section without what applies to one machine only: equal training elsewhere gives the same bytes. */
+/** A data section without what is true of one machine only: equal training elsewhere gives the same bytes. */
 const withoutPlaces = (data: DataSpec): object =>
   Object.fromEntries(Object.entries(data).filter(([name]) => !['path', 'test', 'route'].includes(name)));
 
-/** Encodes a checkpoint file. The weights must not change until it resolves. */
+/** A checkpoint as its file has it. The weights must stand still until it is there. */
 export function encodeCheckpoint(job: Job, weights: Weights, position: Position): Promise<Uint8Array> {
   const exchanged = exchangedOf(job);
   const list = tensors(exchanged, weights.parameters, '');

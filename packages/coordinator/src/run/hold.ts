@@ -1,4 +1,4 @@
-/** Holds a run back from its next step for an external reason. */
+/** What keeps a run from its next step, by the word of somebody outside of it. */
 import { isSameReason, type Reason } from '@kasane/protocol/reasons';
 
 export class Hold {
@@ -6,17 +6,17 @@ export class Hold {
   #over: PromiseWithResolvers<void> | undefined;
   #stopped = false;
 
-  /** Why the run is held; undefined if it is not. */
+  /** Undefined while nothing does. */
   get why(): Reason | undefined {
     return this.#why;
   }
 
-  /** Resolves when the run is not held any more. */
+  /** Resolves when nothing keeps it any more. */
   get over(): Promise<void> | undefined {
     return this.#over?.promise;
   }
 
-  /** @param why undefined: release the run. @returns whether that is a change */
+  /** @param why undefined: nothing keeps it. @returns whether that is new */
   set(why: Reason | undefined): boolean {
     if (this.#stopped || isSameReason(why, this.#why)) return false;
     this.#why = why;
@@ -31,7 +31,7 @@ export class Hold {
     return true;
   }
 
-  /** Rejects current waits, and holds nothing back from now on. */
+  /** Whoever waits hears this, and nothing is kept from now on. */
   stop(reason: Error): void {
     this.#stopped = true;
     this.#why = undefined;

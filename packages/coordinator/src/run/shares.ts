@@ -1,6 +1,6 @@
 /**
- * How many tasks of a step each worker gets: by what it has delivered; workers are told when it changes. A worker that slows steps down
- * is suspended: it gets nothing, then a single shard as a trial, and is suspended for longer if that is late, too.
+ * How much of a step is each worker's part: by what it has been delivering, and told when it changes. One that makes steps longer rests:
+ * it is given nothing, then a single shard for which nobody waits long, and rests longer where that comes late, too.
  */
 import { allot, isTooSlow, levelOfTasks } from '../steps/allot.ts';
 import { RecentTimes } from '../steps/median.ts';
@@ -8,50 +8,50 @@ import type { ConnectedWorker } from '../workers.ts';
 import type { Answer } from './answers.ts';
 import type { Refusals } from './refusals.ts';
 
-/** The first suspension, the growth factor of the next ones, and the longest, in milliseconds. */
+/** The first rest, how many times as long the next one is, and the longest, in milliseconds. */
 const FIRST_REST_MS = 2_000;
 const REST_GROWTH = 3;
 const LONGEST_REST_MS = 60_000;
-/** Steps over which a worker is judged, and the least time between changes of shares, in milliseconds. */
+/** Steps by which a worker is judged, and how often parts change at most, in milliseconds. */
 const JUDGED_STEPS = 8;
 const JUDGED_MS = 1_000;
 
 export type WhyResting = 'late' | 'slow';
 
-/** What is known about a worker in this run. */
+/** What is known of a worker in this run. */
 interface Standing {
-  /** Time of a single shard, with one per slot. */
+  /** Of a single shard, where each slot computes one. */
   ms: RecentTimes;
-  /** Steps since it joined, or was last put on trial. */
+  /** Steps since it began, or began anew. */
   steps: number;
-  /** Whether it has answered in this run, or once failed to respond: its first task takes longer, since it compiles. */
+  /** It has answered in this run, or was waited for in vain once: what comes first takes longer, since it compiles. */
   isKnown: boolean;
-  /** Recent suspensions: each makes the next one longer. One is forgotten after LONGEST_REST_MS without another. */
+  /** Rests of late: each makes the next one longer. One is forgotten after as long as the longest without another. */
   rests: number;
   changedAt: number;
-  /** taking: gets its share. resting: suspended. trying: gets a single shard as a trial. */
+  /** taking: it has its part. resting: it has none. trying: it has one shard. */
   state: 'taking' | 'resting' | 'trying';
 }
 
 export interface SharesOptions {
   readonly job: string;
-  /** Per step. */
+  /** Of a step. */
   readonly shards: number;
-  /** The highest level of the tree of shards whose nodes may be tasks; 0: each shard is a task. */
+  /** The highest level of the tree of shards whose nodes may be tasks; 0: each shard is one. */
   readonly highestLevel: number;
   readonly workers: Pick<Refusals, 'able'>;
-  /** A worker is suspended: its tasks are reassigned. */
+  /** A worker is given nothing from now on: what it holds is others'. */
   readonly onRest: (worker: ConnectedWorker, why: WhyResting, ms: number) => void;
-  /** A suspended worker gets a shard as a trial. */
+  /** A worker that rested is given a shard. */
   readonly onWake: (worker: ConnectedWorker) => void;
 }
 
 export class Shares {
   readonly #options: SharesOptions;
   readonly #records = new Map<string, Standing>();
-  /** Number of tasks per step that each worker was told to hold. */
+  /** How many tasks of a step each worker was told to hold. */
   readonly #told = new WeakMap<ConnectedWorker, number>();
-  /** Workers that failed to respond and have not answered since. */
+  /** Ids of workers that were waited for in vain, and have not answered since. */
   readonly #idle = new Set<string>();
   #judgedAt = Number.NEGATIVE_INFINITY;
   #level = 0;
@@ -60,7 +60,7 @@ export class Shares {
     this.#options = options;
   }
 
-  /** The level of the tree of shards whose nodes are currently best as tasks: 2 ** level shards each. */
+  /** The level of the tree of shards whose nodes are best handed out as tasks now: 2 ** level shards each. */
   get level(): number {
     return this.#level;
   }
@@ -73,44 +73,44 @@ export class Shares {
     return this.#records.get(worker)?.state === 'resting';
   }
 
-  /** Whether a suspended worker is on trial. */
+  /** Whether a worker that rested is being tried. */
   get isTrying(): boolean {
     for (const { state } of this.#records.values()) if (state === 'trying') return true;
     return false;
   }
 
-  /** Whether it was suspended recently, so that its tasks are reissued sooner. */
+  /** Whether it has rested of late: nobody waits long for it. */
   isSuspect(worker: string): boolean {
     return (this.#records.get(worker)?.rests ?? 0) > 0;
   }
 
-  /** Workers that currently compute the job. */
+  /** Those who compute the job now. */
   taking(): ConnectedWorker[] {
     return this.#options.workers.able().filter(({ id }) => !this.isResting(id));
   }
 
-  /** These workers failed to respond in time. */
+  /** These were waited for in vain. */
   waitedFor(workers: readonly string[], now: number): void {
     if (workers.length === 0) return;
     for (const worker of workers) this.#idle.add(worker);
-    // If all are idle, the first to return must find its whole share.
+    // Where all are idle, whoever wakes first is to find its whole part.
     const others = this.#active().some(({ id }) => !this.#idle.has(id));
     for (const worker of others ? workers : []) {
       const record = this.#record(worker, now);
       if (record.isKnown) this.#rest(worker, 'late', now);
-      // A single task shows when it is computing.
+      // A single task shows when it computes.
       else record.isKnown = true;
     }
     this.tell();
   }
 
-  /** An answer of a worker has counted. */
+  /** An answer of a worker counts. */
   answered(worker: string, now: number): void {
     this.#record(worker, now).isKnown = true;
     if (this.#idle.size > 0 && this.#idle.delete(worker)) this.tell();
   }
 
-  /** A step has all its answers. @param each shards per task */
+  /** A step has its answers. @param each shards that a task of it had */
   stepped(answers: readonly Answer[], each: number, now: number): void {
     const active = new Map(this.#active().map((worker) => [worker.id, worker]));
     let isProven = false;
@@ -134,7 +134,7 @@ export class Shares {
     this.#judge(now);
   }
 
-  /** Call periodically: ends suspensions. */
+  /** Call now and then: ends rests. */
   tick(now: number): void {
     for (const worker of this.#options.workers.able()) {
       const record = this.#records.get(worker.id);
@@ -153,7 +153,7 @@ export class Shares {
     this.#records.delete(worker);
   }
 
-  /** Call when a worker has joined, left, or takes no more tasks: the others take over its share. */
+  /** Call when a worker has joined, left, or takes no more tasks: the others take its part. */
   tell(): void {
     const able = this.#options.workers.able().filter(({ draining }) => !draining);
     this.#neverNobody(able);
@@ -164,14 +164,14 @@ export class Shares {
     const parts = this.#parts(taking.filter(counting));
     for (const worker of able) {
       const tasks = this.isResting(worker.id) ? 0 : (parts.get(worker.id) ?? 1);
-      // Each join or departure may change all shares, but in a large cluster few of them change.
+      // Each that joins or leaves may change all parts; of hundreds, few do.
       if (this.#told.get(worker) === tasks) continue;
       this.#told.set(worker, tasks);
       worker.send({ $case: 'share', value: { job: this.#options.job, tasks } });
     }
   }
 
-  /** Tasks per worker: by speed once that is known of all, by slots until then. */
+  /** Tasks of each of these: by pace where that is known of all, by slots until then. */
   #parts(workers: readonly ConnectedWorker[]): Map<string, number> {
     const { shards, highestLevel } = this.#options;
     const known = workers.flatMap((worker) => this.#paceOf(worker) ?? []);
@@ -184,9 +184,9 @@ export class Shares {
     const tasks = Math.ceil(shards / 2 ** this.#level);
     const slots = workers.reduce((total, worker) => total + worker.slots, 0);
     const bySlots = workers.map((worker) => Math.ceil((tasks * worker.slots) / slots));
-    // Times per task are the same multiple of times per shard for all workers.
+    // How long a task takes at each is a multiple of what a shard does, the same for all.
     const counts = isKnown ? allot(known, tasks) : bySlots;
-    // Rounding up leaves room for faster workers; together they hold every shard.
+    // More than a worker's part by slots is for those who are faster; all together hold each shard.
     return new Map(workers.map(({ id }, index) => [id, Math.max(1, counts[index]!)]));
   }
 
@@ -195,13 +195,13 @@ export class Shares {
     return record && record.steps >= JUDGED_STEPS ? { slots, ms: record.ms.median } : undefined;
   }
 
-  /** Suspends workers that are too slow to help, and updates shares. */
+  /** Workers that are too slow to help rest; parts follow what is delivered. */
   #judge(now: number): void {
     const { shards } = this.#options;
     const isTried = [...this.#records.values()].some(({ state, steps }) => state === 'trying' && steps > 0);
     if (!isTried && now < this.#judgedAt + JUDGED_MS) return;
     this.#judgedAt = now;
-    // The slowest first: without it, the others may be fast enough.
+    // The slowest first: without it the others may be as good as they can be.
     const known = this.#active()
       .flatMap((worker) => {
         const record = this.#records.get(worker.id);
@@ -240,7 +240,7 @@ export class Shares {
     this.tell();
   }
 
-  /** If no other worker is left, suspended ones compute. */
+  /** Where nobody else is left, those who rest compute. */
   #neverNobody(able: readonly ConnectedWorker[]): void {
     if (able.length === 0 || able.some(({ id }) => !this.isResting(id))) return;
     for (const worker of able) {

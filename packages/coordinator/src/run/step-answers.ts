@@ -1,11 +1,11 @@
-/** The answers of the current step, by shard: those that count, those that were refused, and those that came early. */
+/** The answers of the step under way, by shard: those that count, those that were refused, and those that came too early. */
 import type { TaskId, TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import type { Answer } from './answers.ts';
 
 type Kind = TaskData['kind'];
 
-/** Limit of early answers: more than a step has shards. */
+/** Answers that wait for their step: more than a step has shards. */
 const MOST_EARLY = 4096;
 
 export interface EarlyAnswer {
@@ -16,25 +16,25 @@ export interface EarlyAnswer {
 
 export class StepAnswers {
   readonly #counted: Readonly<Record<Kind, Map<number, Answer>>> = { train: new Map(), evaluate: new Map() };
-  /** Answers that were not finite. */
+  /** Those whose numbers were not finite. */
   readonly #refused = new Map<number, Answer>();
-  /** Answers to the next step, which workers may start before this one is committed. */
+  /** Those to the next step, which workers may begin before this one has been counted. */
   #early: EarlyAnswer[] = [];
   #step = 0;
   #answered = 0;
   #progressed = 0;
 
-  /** The current step; only its training answers count. */
+  /** The step under way: training answers count for it alone. */
   get step(): number {
     return this.#step;
   }
 
-  /** The step, and how many answers and progress messages have counted since it began. */
+  /** The step, and how many answers, and signs of tasks that go on, have counted since it began. */
   get reached(): { readonly step: number; readonly answers: number } {
     return { step: this.#step, answers: this.#answered + this.#progressed };
   }
 
-  /** Begins a step. Returns the answers to it that came early. */
+  /** Begins a step. Returns the answers to it that have come already. */
   begin(step: number): EarlyAnswer[] {
     this.#step = step;
     this.#answered = 0;
@@ -44,14 +44,14 @@ export class StepAnswers {
     return this.#early.splice(0);
   }
 
-  /** Discards the answers, since the step is recomputed. */
+  /** The step is computed again. */
   redo(): void {
     this.#answered = 0;
     this.#counted.train.clear();
     this.#early = [];
   }
 
-  /** Keeps an answer to the next step. */
+  /** An answer to the next step. */
   keep(answer: EarlyAnswer): void {
     if (this.#early.length < MOST_EARLY) this.#early.push(answer);
   }
@@ -61,7 +61,7 @@ export class StepAnswers {
     this.#answered++;
   }
 
-  /** A worker reports progress in a round. */
+  /** A worker says that a round goes on. */
   progressed(): void {
     this.#progressed++;
   }
@@ -86,7 +86,7 @@ export class StepAnswers {
     if (!answer) return undefined;
     this.#counted.train.delete(shard);
     this.#refused.set(shard, answer);
-    // A refused answer is no progress.
+    // What is no good is no progress.
     this.#answered--;
     return answer;
   }

@@ -1,4 +1,4 @@
-/** The service for jobs. */
+/** The service that users call about their jobs. */
 import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Logger } from 'pino';
 import type { JobManager } from '../jobs/manager.ts';
@@ -10,7 +10,7 @@ import { watchEvents } from './watch-events.ts';
 import { watchJob } from './watch-job.ts';
 import { watchMetrics } from './watch-metrics.ts';
 
-/** @param sweeps that some of the jobs are trials of */
+/** @param sweeps whose trials some of the jobs are @param downloads of all services */
 export function jobsService(
   manager: JobManager,
   sweeps: Pick<Sweeps, 'requireResumable' | 'requireDeletable'>,

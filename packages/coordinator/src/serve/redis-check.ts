@@ -1,31 +1,28 @@
-/**
- * Checks that a worker uses the same Redis as the coordinator (protocol/queue/redis-proof.ts): asks the worker to write a nonce, looks
- * for it, and asks again.
- */
+/** Whether a worker is on the coordinator's Redis (protocol/queue/redis-proof.ts): asks it, looks for what it wrote, asks again. */
 import { randomBytes } from 'node:crypto';
 import { KasaneError } from '@kasane/protocol/errors';
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { NONCE_BYTES, proofKey } from '@kasane/protocol/internal/queue/redis-proof';
 import type { Redis } from 'ioredis';
 
-/** Redis may be emptied between the write and the lookup: number of lookups, */
+/** Redis may have been emptied between writing and looking: so often it is looked, */
 const LOOKS = 4;
-/** and the time between them, in milliseconds. */
+/** and so long it is waited in between, in milliseconds. */
 const AGAIN_MS = 1_000;
 
 export interface RedisCheckOptions {
-  /** The coordinator's Redis. */
+  /** The coordinator's. */
   readonly redis: Pick<Redis, 'unlink'>;
   readonly ask: (nonce: Uint8Array) => void;
-  /** Called when the nonce was found. */
+  /** What the worker wrote is there. */
   readonly onSame: () => void;
-  /** Called when the worker writes, but the nonce is never found. */
+  /** The worker writes, and nothing of it is there. */
   readonly onOther: () => void;
 }
 
 export class RedisCheck {
   readonly #options: RedisCheckOptions;
-  /** The nonce that the worker was asked to write and has not confirmed. */
+  /** What the worker was asked for last and has not answered. */
   #asked: Buffer | undefined;
   #missed = 0;
   #again: NodeJS.Timeout | undefined;
@@ -42,13 +39,13 @@ export class RedisCheck {
   }
 
   /**
-   * The worker reports that it has written a nonce. Anything but the current nonce is ignored. Rejects with what `onSame` and `onOther`
-   * throw.
+   * The worker says that it has written. Answers to what was not asked, or was asked before, count for nothing. Rejects with what
+   * `onSame` and `onOther` throw.
    */
   async written(nonce: Uint8Array): Promise<void> {
     if (this.#closed || !this.#asked?.equals(nonce)) return;
     this.#asked = undefined;
-    // If Redis does not answer, that proves nothing about the worker.
+    // A Redis that does not answer says nothing of the worker.
     const found = await this.#options.redis.unlink(proofKey(nonce)).catch(() => undefined);
     if (this.#closed) return;
     if (found === 0) this.#missed++;
@@ -65,7 +62,7 @@ export class RedisCheck {
   }
 }
 
-/** @param theirs the worker's Redis, as the worker names it @param ownUrl the coordinator's */
+/** @param theirs the worker's Redis, as it names it @param ownUrl the coordinator's */
 export const otherRedis = (worker: string, host: string, theirs: string, ownUrl: string): KasaneError =>
   new KasaneError(
     'OTHER_REDIS',

@@ -1,4 +1,4 @@
-/** The service for sweeps. */
+/** The service that users call about their sweeps. */
 import type { SweepsServer } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import type { Logger } from 'pino';
 import type { Sweeps } from '../sweeps/sweeps.ts';

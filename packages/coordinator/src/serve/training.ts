@@ -1,4 +1,4 @@
-/** The coordinator's side of workers: one stream and one data link per worker process; if either ends, the worker has left. */
+/** Workers, coordinator's side: a stream and a data link a worker process; the end of either is the worker's end. */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type handleBidiStreamingCall, Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
@@ -40,27 +40,27 @@ type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
 
 export interface TrainingOptions {
   readonly workers: WorkerRegistry;
-  /** Redis URL for workers. */
+  /** Where workers find Redis. */
   readonly redisUrl: string;
-  /** The coordinator's Redis and its address: workers are accepted once they have proved that they use the same one. */
+  /** The coordinator's, and its address: workers take part once they have shown that it is theirs. */
   readonly redis: Pick<Redis, 'unlink'>;
   readonly ownRedisUrl: string;
   readonly runs: Runs;
-  /** Which workers can reach each other. */
+  /** Which workers reach one another. */
   readonly mesh: PeerMesh;
   readonly limits: Pick<Limits, 'messageBytes' | 'streamBytes'>;
   readonly log: Logger;
 }
 
 export interface TrainingHandlers {
-  /** Handles `Training.Connect`. An invalid message ends that worker's stream only. */
+  /** Handles `Training.Connect`. A message that does not fit ends that worker's stream and nothing else. */
   readonly connect: handleBidiStreamingCall<ConnectRequest, ConnectResponse>;
-  /** Accepts a worker's data link; returns whether a worker was given this key. */
+  /** Takes a worker's data link; says whether there is a worker that was given this key. */
   readonly link: (socket: Socket, key: Buffer) => boolean;
 }
 
 export function trainingHandlers(options: TrainingOptions): TrainingHandlers {
-  /** Sessions of workers that are not accepted yet, by the keys of their links. */
+  /** Sessions whose workers do not take part yet, by the keys of their links. */
   const waiting = new Map<string, Session>();
   return {
     connect: (stream) => {
@@ -90,11 +90,11 @@ class Session {
   readonly #silence: NodeJS.Timeout;
   readonly #linkKey = randomBytes(LINK_KEY_BYTES);
   readonly #redisCheck: RedisCheck;
-  /** The worker's Redis, as the worker names it. */
+  /** The worker's Redis, as it names it. */
   #place = '';
   #said: Hello | undefined;
   #link: Link | undefined;
-  /** Address of the other end of the link. */
+  /** The other end of the link. */
   #address = '';
   #worker: ConnectedWorker | undefined;
   #closed = false;
@@ -125,7 +125,7 @@ class Session {
       const now = performance.now();
       const late = now - judgedAt > HEARTBEAT_TIMEOUT_MS / 2;
       judgedAt = now;
-      // This process was blocked: messages that arrived meanwhile have yet to be read.
+      // This process itself was held up: what the worker said meanwhile is still to be read.
       if (late) return;
       const silent = now - this.#heardAt;
       if (silent > HEARTBEAT_TIMEOUT_MS)
@@ -146,7 +146,7 @@ class Session {
     for (const message of messages) this.#one(message);
   }
 
-  /** Accepts the worker's data link. Returns whether it is the first. */
+  /** The worker's data link. Says whether it is the first. */
   link(socket: Socket): boolean {
     if (this.#link) return false;
     this.#address = plainIp(socket.remoteAddress ?? '');
@@ -162,19 +162,19 @@ class Session {
     return true;
   }
 
-  /** The data link is open and Redis is the same: the worker is accepted. */
+  /** The worker's link is there, and it is on our Redis: from now on it takes part. */
   #join(): void {
     const hello = this.#said!;
     const link = this.#link!;
     const { workers, log, runs, limits } = this.#options;
     this.#waiting.delete(mapKey(this.#linkKey));
     const owner = this.#owner(hello);
-    // Another worker of this name may have been accepted meanwhile.
+    // Another of this name may have opened its link meanwhile.
     if (workers.isTaken(hello.worker, owner)) {
       this.#refuse(nameTaken(hello.worker));
       return;
     }
-    // The worker reconnected before its old stream was seen to break; the tasks it held there are lost.
+    // The worker is back before its old stream was seen to break: what it held there is lost.
     workers.get(hello.worker)?.close({ code: 'reconnected', args: {} });
     const worker: ConnectedWorker = {
       id: hello.worker,
@@ -198,7 +198,7 @@ class Session {
       close: (why) => this.close(why),
       send: (message) => {
         link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish()));
-        // Versions wait for room, but messages do not: a worker that stops reading would let them grow without limit.
+        // Versions wait for room; messages do not, so their number is what a worker that does not read lets grow.
         if (link.unread > this.#versions.sentBytes + limits.streamBytes)
           this.close({ code: 'bytes-unread', args: { bytes: link.unread } });
       },
@@ -264,7 +264,7 @@ class Session {
     }
   }
 
-  /** A frame was damaged or invalid. The link may be at fault, so the worker may reconnect, but not forever. */
+  /** A frame was damaged, or did not fit. A link may be at fault: the worker may come back, but not for ever. */
   #badFrame(error: unknown): void {
     const hello = this.#said;
     if (this.#closed || !hello) return;
@@ -288,7 +288,7 @@ class Session {
     if (this.#closed) return;
     try {
       if (!message) throw new KasaneError('PROTOCOL', 'an empty message, or one of a later protocol');
-      // Workers of another version may send different messages, so check that first.
+      // A worker of another version may say other things: that comes first.
       if (message.$case === 'hello') checkVersion(message.value);
       checkWorkerMessage(message);
       if (message.$case === 'hello') {
@@ -317,7 +317,7 @@ class Session {
     }
   }
 
-  /** Ends the session; tasks that the worker held are reissued. Safe to call more than once. */
+  /** Ends the session; whatever the worker held is handed out again. Safe to call more than once. */
   close(why: Reason): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -379,7 +379,7 @@ class Session {
   }
 }
 
-/** Error for what a worker may not send yet. */
+/** What a worker may not do yet. */
 const TOO_EARLY = "before the data link is open and the worker is on the coordinator's Redis";
 
 const nameTaken = (id: string) =>

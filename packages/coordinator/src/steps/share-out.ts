@@ -1,20 +1,20 @@
 /**
- * Which job's step is computed next when several share the workers: a pure function of (jobs, slots) that returns who may continue, and
- * why each of the others waits. Times affect only turns, never weights.
+ * Whose next step is computed when several jobs share the workers: a pure function of (jobs, slots) that returns who may go on
+ * and, for each of the others, the reason why it waits. Times in it decide about turns only; no weight depends on them.
  */
 import type { Reason } from '@kasane/protocol/reasons';
 
-/** An open job. */
+/** A job that is open. */
 export interface Sharer {
   readonly id: string;
   readonly priority: number;
   /** Slots that one of its steps keeps busy, at most: its shards. */
   readonly shards: number;
-  /** Slot milliseconds that its steps have used, on top of the level at which it joined. */
+  /** Milliseconds of a slot that its steps have taken, from the level at which it came in. */
   readonly usedMs: number;
   /**
-   * `computing`: a step is under way. `still`: the same, but it has stalled. `waiting`: the last step is done, and it wants the next.
-   * `away`: none of these.
+   * `computing`: a step of it is out. `still`: the same, but nothing has come of it for long. `waiting`: its last one is done, and it wants
+   * the next. `away`: none of these.
    */
   readonly state: 'computing' | 'still' | 'waiting' | 'away';
 }
@@ -22,14 +22,14 @@ export interface Sharer {
 export interface Shares {
   /** Jobs that may begin a step now, in this order. */
   readonly granted: readonly string[];
-  /** Why the other waiting jobs wait. */
+  /** Why the others that wait do. */
   readonly why: ReadonlyMap<string, Reason>;
 }
 
 /**
- * Highest priority first, then lowest usage, then first come; as long as slots are left over, the next one too.
- * @param sharers in order of arrival
- * @param slots of all workers; 0 counts as 1, so that some job finds out that there are no workers
+ * The highest priority first, then who has used least, then who came first; and as long as slots are left over, the next one too.
+ * @param sharers in the order in which they came
+ * @param slots of all workers together; none at all counts as one, so that somebody finds out that there is none
  */
 export function shareOut(sharers: readonly Sharer[], slots: number): Shares {
   const computing = sharers.filter(({ state }) => state === 'computing');

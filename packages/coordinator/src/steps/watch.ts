@@ -1,28 +1,28 @@
 /**
- * Whether a job that could continue has stalled: a pure function of (state, options) that returns what to do, and why. A job that waits
- * for its turn, workers, Redis or a disk has not stalled; one whose workers do not answer has.
+ * Whether a job that could go on stands still: a pure function of (state, options) that returns what to do, and why. A job that waits
+ * for its turn, for workers, for Redis or for a disk does not stand still; one whose workers answer nothing does.
  */
 import type { Reason } from '@kasane/protocol/reasons';
 
 export interface WatchState {
-  /** Time without answers from workers that could answer, in this run of the job. */
+  /** For how long workers that could answer have not, in this run of the job. */
   readonly stillMs: number;
-  /** The same, including earlier runs that got no further. */
+  /** The same, with earlier runs that came no further. */
   readonly allMs: number;
-  /** Connected workers that can compute the job. */
+  /** Workers that are connected and can compute the job. */
   readonly workers: number;
 }
 
 export interface WatchOptions {
-  /** Time after which it yields its turn to other jobs. */
+  /** After so long its turn goes to other jobs. */
   readonly yieldMs: number;
-  /** Time after which it fails. */
+  /** After so long it fails. */
   readonly failMs: number;
 }
 
 export type Watched =
   | { readonly action: 'go on' }
-  /** Others compute as if it did not exist. */
+  /** Others compute as if it did not. */
   | { readonly action: 'yield'; readonly why: Reason }
   | { readonly action: 'fail'; readonly why: Reason };
 

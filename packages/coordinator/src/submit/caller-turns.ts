@@ -1,18 +1,18 @@
 /**
- * A fair scheduler: one piece of work at a time per caller, a few at a time in total, so that a caller with little work does not wait for
- * one with a lot. The number of waiting pieces is limited, per caller and in total.
+ * Work that is done one piece at a time for each of many callers, and a few at a time for all: they take turns, so that whoever asks for
+ * little does not wait for whoever asks for much. What may wait is bounded, of each caller and of all.
  */
 import { KasaneError } from '@kasane/protocol/errors';
 
 /** Who asks, and whether the answer is still wanted. */
 export interface Asker {
-  /** Callers with the same name share turns. */
+  /** Callers with the same name share one turn. */
   readonly caller: string;
-  /** Aborted when the client disconnects. */
+  /** Aborted when the client is gone. */
   readonly signal: AbortSignal;
 }
 
-/** There is no room now, but there may be later. */
+/** There is no room now; later there may be. */
 export class Busy extends KasaneError {
   constructor(message: string) {
     super('LIMIT', message);
@@ -20,13 +20,13 @@ export class Busy extends KasaneError {
 }
 
 export interface CallerTurnsOptions {
-  /** What is waiting, for the error message: "job files". */
+  /** What waits, for the refusal: "job files". */
   readonly what: string;
-  /** Pieces under way at once, each for a different caller. */
+  /** Pieces under way at once, each for another caller. */
   readonly atOnce: number;
-  /** Limit per caller, including the one under way, */
+  /** Pieces of one caller, the one under way included, */
   readonly perCaller: number;
-  /** and in total. */
+  /** and of all together. */
   readonly all: number;
 }
 
@@ -36,10 +36,10 @@ interface Piece {
 
 export class CallerTurns {
   readonly #options: CallerTurnsOptions;
-  /** Waiting pieces by caller, with the callers in the order of their turns. */
+  /** Pieces that wait, of each caller: the callers in the order of their turns. */
   readonly #waiting = new Map<string, Set<Piece>>();
   #count = 0;
-  /** Callers with a piece under way. */
+  /** Callers of whom a piece is under way. */
   readonly #underWay = new Set<string>();
 
   constructor(options: CallerTurnsOptions) {
@@ -47,8 +47,8 @@ export class CallerTurns {
   }
 
   /**
-   * Runs a piece of work when its caller's turn has come, unless the client has disconnected by then.
-   * @throws KasaneError LIMIT if too much is waiting already
+   * Does a piece of work when its caller's turn has come. It is never begun when the client is gone by then.
+   * @throws KasaneError LIMIT when too much waits already
    */
   async run<T>({ caller, signal }: Asker, work: () => Promise<T>): Promise<T> {
     if (signal.aborted) throw clientGone();
@@ -98,7 +98,7 @@ export class CallerTurns {
     void piece.begin().finally(() => {
       this.#underWay.delete(caller);
       const rest = this.#waiting.get(caller);
-      // Behind all others, including those that came meanwhile.
+      // Behind the others, those who came meanwhile included.
       if (rest) {
         this.#waiting.delete(caller);
         this.#waiting.set(caller, rest);
@@ -107,7 +107,7 @@ export class CallerTurns {
     });
   }
 
-  /** Removes a waiting piece. */
+  /** Takes a piece out of those that wait. */
   #take(caller: string, piece: Piece): void {
     const own = this.#waiting.get(caller);
     if (!own?.delete(piece)) return;
@@ -116,5 +116,5 @@ export class CallerTurns {
   }
 }
 
-/** Rejects a promise that nobody awaits any more. */
+/** Nobody hears it. */
 const clientGone = () => new KasaneError('UNREACHABLE', 'the client disconnected');

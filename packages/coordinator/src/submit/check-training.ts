@@ -1,4 +1,4 @@
-/** Checks before a job is queued, apart from those of its data: whether it can be trained as described. */
+/** Whether a job can be trained as it says: what is looked at before it is queued, besides its data. */
 
 import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -9,12 +9,14 @@ import { type Cuts, cutsOf, RunPlan, trainSizes } from '../run/plan.ts';
 import { describeSamples } from './describe-job.ts';
 import { checkMemory } from './memory.ts';
 
-/** Step numbers have 32 bits. */
+/** Steps are numbered by 32 bits. */
 const MOST_STEPS = 2 ** 32 - 1;
-/** Range in which a working batch size is searched for the error message. */
+/** How far a batch is looked for that would do. */
 const TRIED = 512;
 
-/** Checks how epochs are divided into steps and shards. @throws KasaneError JOB_INVALID, LIMIT */
+/**
+ * How the epochs are cut. @throws KasaneError JOB_INVALID, LIMIT
+ */
 export function checkSteps(job: Job, data: DataParts): void {
   const plan = new RunPlan('', job, data);
   const { epochs } = job.spec.training;
@@ -27,9 +29,9 @@ export function checkSteps(job: Job, data: DataParts): void {
 }
 
 /**
- * Checks steps, shapes and memory.
- * @param backends of the workers that are connected
- * @param signal aborted if nobody waits for the result any more
+ * The same, and whether there is memory for it.
+ * @param backends what the workers compute with that are connected now
+ * @param signal aborted when nobody waits for it any more
  * @throws KasaneError JOB_INVALID, LIMIT
  */
 export async function checkTraining(
@@ -73,7 +75,7 @@ function checkParts(job: Job, data: DataParts, trainSamples: readonly number[]):
   throw new KasaneError('JOB_INVALID', `training: ${why}: ${how}. Use ${right}`);
 }
 
-/** Other ways to divide an epoch, those with the smallest change first. */
+/** Other ways to cut an epoch, what changes least first. */
 function tried({ batch, shards, accumulate, every }: Cuts, samples: number): Cuts[] {
   const fewer = [accumulate, 1].flatMap((parts) =>
     Array.from({ length: shards }, (_, i) => ({ batch, shards: shards - i, accumulate: parts, every })),

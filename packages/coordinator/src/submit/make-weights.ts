@@ -1,4 +1,4 @@
-/** Makes the initial weights of a job, synchronously; `starting-weights.ts` chooses the thread. */
+/** Makes the weights that a job begins with, at once: `starting-weights.ts` says on which thread. */
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
 import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
@@ -11,13 +11,13 @@ import { sha256 } from '../params/files.ts';
 
 export interface StartingWeights {
   readonly parameters: Float32Array<ArrayBuffer>;
-  /** From a file: what was loaded, as a sentence. */
+  /** Of a file: what was taken over, as a sentence. */
   readonly what?: string;
-  /** From a file: its SHA-256; empty otherwise. */
+  /** Of a file: its SHA-256. Empty: there is none. */
   readonly digest: string;
 }
 
-/** Number of tensors named in the error if none fits. */
+/** Tensors that are named where none fits. */
 const TOLD_TENSORS = 4;
 
 export interface WeightsRequest {
@@ -25,17 +25,17 @@ export interface WeightsRequest {
   readonly seed: number;
   /** A file that may be read. */
   readonly init: string | undefined;
-  /** Its path, if `init` names a registered model. */
+  /** Its path, if `init` is the name of a registered model. */
   readonly file?: string | undefined;
   readonly initLayout: WeightLayout | undefined;
-  /** The SHA-256 that the file had; empty if unknown. */
+  /** SHA-256 that the file had; empty: nobody knows. */
   readonly expected: string;
 }
 
-/** Limit for the file of a model: its numbers as doubles, four times over, and a header. */
+/** A file for the model: its numbers as doubles, four times over, and a header. */
 const mostBytes = (parameters: number): number => Math.min(WEIGHTS_BYTES, 2 ** 28 + 32 * parameters);
 
-/** The first tensors of a file, for messages. */
+/** What a file holds, the first of it. */
 function tensorsOf(bytes: Uint8Array): string {
   const { tensors } = decodeSafetensors(bytes, { others: 'skip' });
   if (tensors.length === 0) return 'none';
@@ -44,7 +44,7 @@ function tensorsOf(bytes: Uint8Array): string {
   return `${first.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** @throws KasaneError JOB_INVALID if the file cannot be read, has changed, or contains nothing that fits */
+/** @throws KasaneError JOB_INVALID when the file can not be read, is another one, or nothing in it fits */
 export function makeWeights(request: WeightsRequest): StartingWeights {
   const { seed, init, initLayout, expected } = request;
   const model = buildModel(request.model);

@@ -1,7 +1,18 @@
 /** The command `kasane find-batch`, which measures batch sizes. Loads nothing heavy. */
-import { availableParallelism } from 'node:os';
+import { localWorkers } from '../../process/local-workers.ts';
 import { integer, positive } from '../../program/options.ts';
-import { backend, command, dataPath, gpuStorage, help, logLevel, redis } from '../../program/program.ts';
+import {
+  backend,
+  command,
+  dataPath,
+  gpuStorage,
+  help,
+  logLevel,
+  redis,
+  slots,
+  threads,
+  workers,
+} from '../../program/program.ts';
 
 export function addFindBatch(): void {
   command('find-batch <job>', 'suggest a batch size by measuring several on a local cluster')
@@ -16,8 +27,9 @@ export function addFindBatch(): void {
       integer(1),
     )
     .option('--seconds <n>', 'time to measure each batch size', positive(), 3)
-    .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
-    .option('--slots <n>', 'shards that a worker computes at once', integer(1, 256), 1)
+    .addOption(workers())
+    .addOption(slots())
+    .addOption(threads())
     .addOption(backend())
     .addOption(gpuStorage())
     .addOption(dataPath())
@@ -37,10 +49,11 @@ export function addFindBatch(): void {
     .action(async (jobOrPreset, options) => {
       const job = await (await import('./batch-job.ts')).batchJob(jobOrPreset, options);
       const { withWorkers } = await import('../train/worker-processes.ts');
-      const { workers, slots, backend, gpuStorage, logLevel } = options;
-      (await import('../../process/require-limits.ts')).requireLimits(workers);
-      await withWorkers(workers, { slots, backend, gpuStorage, logLevel }, async (forked) =>
-        (await import('./find-batch.ts')).findBatch(job, options, forked),
+      const { backend, gpuStorage, logLevel } = options;
+      const { workers: count, ...each } = localWorkers(options);
+      (await import('../../process/require-limits.ts')).requireLimits(count);
+      await withWorkers(count, { ...each, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./find-batch.ts')).findBatch(job, { ...options, ...each }, forked),
       );
     });
 }

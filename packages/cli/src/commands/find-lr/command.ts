@@ -1,6 +1,5 @@
 /** The command `kasane find-lr`, a learning-rate range test. Loads nothing heavy. */
-import { availableParallelism } from 'node:os';
-import { threadsEach } from '../../process/threads-each.ts';
+import { localWorkers } from '../../process/local-workers.ts';
 import { integer, positive } from '../../program/options.ts';
 import {
   backend,
@@ -10,7 +9,9 @@ import {
   help,
   logLevel,
   redis,
+  slots,
   threads,
+  workers,
 } from '../../program/program.ts';
 
 /** Steps are kept whole in memory and on the terminal. */
@@ -24,8 +25,8 @@ export function addFindLr(): void {
     .option('--from <rate>', 'first learning rate', positive(), 1e-7)
     .option('--to <rate>', 'last learning rate', positive(), 10)
     .option('--steps <n>', 'number of steps', integer(20, MOST_STEPS), 100)
-    .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
-    .option('--slots <n>', 'shards that a worker computes at once', integer(1, 256), 1)
+    .addOption(workers())
+    .addOption(slots())
     .addOption(threads())
     .addOption(backend())
     .addOption(gpuStorage())
@@ -47,11 +48,11 @@ export function addFindLr(): void {
     .action(async (jobOrPreset, options) => {
       const job = await (await import('./range-job.ts')).rangeJob(jobOrPreset, options);
       const { withWorkers } = await import('../train/worker-processes.ts');
-      const { workers, slots, backend, gpuStorage, logLevel } = options;
-      const threads = options.threads ?? threadsEach(workers * slots);
-      (await import('../../process/require-limits.ts')).requireLimits(workers);
-      await withWorkers(workers, { slots, threads, backend, gpuStorage, logLevel }, async (forked) =>
-        (await import('./find-lr.ts')).findLr(job, { ...options, threads }, forked),
+      const { backend, gpuStorage, logLevel } = options;
+      const { workers: count, ...each } = localWorkers(options);
+      (await import('../../process/require-limits.ts')).requireLimits(count);
+      await withWorkers(count, { ...each, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./find-lr.ts')).findLr(job, { ...options, ...each }, forked),
       );
     });
 }

@@ -1,7 +1,6 @@
 /** The commands `kasane sweep` and `kasane sweeps`. Load nothing heavy. */
-import { availableParallelism } from 'node:os';
 import { Option } from 'commander';
-import { threadsEach } from '../../process/threads-each.ts';
+import { localWorkers } from '../../process/local-workers.ts';
 import { address, integer } from '../../program/options.ts';
 import {
   asks,
@@ -11,8 +10,10 @@ import {
   help,
   logLevel,
   redis,
+  slots,
   threads,
   token,
+  workers,
 } from '../../program/program.ts';
 import { PRIORITY_HELP } from '../jobs/command.ts';
 
@@ -21,8 +22,8 @@ const ofCluster = ['workers', 'slots', 'threads', 'backend', 'gpuStorage', 'redi
 
 export function addSweep(): void {
   command('sweep <file>', 'try many variants of a job on a local cluster, and keep the best')
-    .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
-    .option('--slots <n>', 'shards that a worker computes at once', integer(1, 256), 1)
+    .addOption(workers())
+    .addOption(slots())
     .addOption(threads())
     .addOption(backend())
     .addOption(gpuStorage())
@@ -69,11 +70,11 @@ export function addSweep(): void {
       (await import('./remote-sweep.ts')).requireLocal(options);
       const place = (await import('../../files/output-file.ts')).sweepPlace(sweep, options.out, file);
       const { withWorkers } = await import('../train/worker-processes.ts');
-      const { workers, slots, backend, gpuStorage, logLevel } = options;
-      const threads = options.threads ?? threadsEach(workers * slots);
-      (await import('../../process/require-limits.ts')).requireLimits(workers);
-      await withWorkers(workers, { slots, threads, backend, gpuStorage, logLevel }, async (forked) =>
-        (await import('./sweep.ts')).sweepHere(sweep, place, { ...options, threads }, forked),
+      const { backend, gpuStorage, logLevel } = options;
+      const { workers: count, ...each } = localWorkers(options);
+      (await import('../../process/require-limits.ts')).requireLimits(count);
+      await withWorkers(count, { ...each, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./sweep.ts')).sweepHere(sweep, place, { ...options, ...each }, forked),
       );
     });
 }

@@ -19,6 +19,7 @@ import {
 import { stopSignals } from '../../process/hangup.ts';
 import { StoppedBySignal } from '../../process/stop.ts';
 import { endOrphan, type StartedRedis, startRedis } from '../../redis/start.ts';
+import { count } from '../../render/count.ts';
 import { spansAsked } from '../../tracing/asked.ts';
 import { type ForkedWorker, forkWorker, tellCoordinator } from './worker-processes.ts';
 
@@ -113,7 +114,7 @@ export class EmbeddedCluster {
     this.#checkWanted();
     const { address } = this.#coordinator;
     say(
-      `Cluster: coordinator at ${address}, ${workers} ${workers === 1 ? 'worker' : 'workers'} with ${slots} ${slots === 1 ? 'slot' : 'slots'} each${threads > 1 ? ` of ${threads} threads` : ''}`,
+      `Cluster: coordinator at ${address}, ${count(workers, 'worker')} with ${count(slots, 'slot')}${workers > 1 ? ' each' : ''}${threads > 1 ? ` of ${threads} threads` : ''}`,
     );
     for (const worker of this.#workers) tellCoordinator(worker, address);
     return { address };

@@ -1,7 +1,6 @@
 /** The command `kasane train`. Loads nothing heavy. */
-import { availableParallelism } from 'node:os';
-import { threadsEach } from '../../process/threads-each.ts';
-import { addTrainingFlags, integer } from '../../program/options.ts';
+import { localWorkers } from '../../process/local-workers.ts';
+import { addTrainingFlags } from '../../program/options.ts';
 import {
   backend,
   command,
@@ -12,15 +11,17 @@ import {
   logLevel,
   profile,
   redis,
+  slots,
   tensorboard,
   threads,
+  workers,
 } from '../../program/program.ts';
 
 export function addTrain(): void {
   const train = command('train', 'train a job file, program or preset on a local cluster')
     .argument('[job]', 'job file, program (.ts, .js) or preset', 'mnist-mlp')
-    .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
-    .option('--slots <n>', 'shards that a worker computes at once', integer(1, 256), 1)
+    .addOption(workers())
+    .addOption(slots())
     .addOption(threads())
     .addOption(backend())
     .addOption(gpuStorage())
@@ -53,13 +54,13 @@ export function addTrain(): void {
       if (options.dryRun) return (await import('./dry-run.ts')).dryRun(jobOrPreset, options);
       const job = await (await import('./job-to-train.ts')).jobToTrain(jobOrPreset, options);
       const { withWorkers } = await import('./worker-processes.ts');
-      const { workers, slots, backend, gpuStorage, logLevel } = options;
-      const threads = options.threads ?? threadsEach(workers * slots);
-      (await import('../../process/require-limits.ts')).requireLimits(workers);
+      const { backend, gpuStorage, logLevel } = options;
+      const { workers: count, ...each } = localWorkers(options);
+      (await import('../../process/require-limits.ts')).requireLimits(count);
       // A profile is written to a file of the cluster, which forks its workers itself, then.
-      const first = options.profile === undefined ? workers : 0;
-      await withWorkers(first, { slots, threads, backend, gpuStorage, logLevel }, async (forked) =>
-        (await import('./train.ts')).train(job, { ...options, threads }, forked),
+      const first = options.profile === undefined ? count : 0;
+      await withWorkers(first, { ...each, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./train.ts')).train(job, { ...options, ...each }, forked),
       );
     });
   addTrainingFlags(train);
