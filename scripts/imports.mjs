@@ -26,6 +26,10 @@ const keepers = {
   '@opentelemetry': /^cli\/src\/tracing\//,
   'bullmq-otel': /^cli\/src\/tracing\//,
   'prom-client': /^(coordinator\/src\/serve\/|worker\/src\/observe\/prometheus\.ts$)/,
+  hyparquet: /^data\/src\/records\/parquet(-pages)?\.ts$/,
+  yauzl: /^data\/src\/records\/npz\.ts$/,
+  'modern-tar': /^data\/src\/records\/tar-members\.ts$/,
+  aws4fetch: /^data\/src\/packed\/s3\.ts$/,
   '@grpc/grpc-js': /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/connection\/stream\.ts$)/,
 };
 
