@@ -330,7 +330,7 @@ describe('what people do meanwhile', { timeout: 120_000 }, () => {
   }
 
   it('a trial that is paused by hand holds the sweep up, which says so', async () => {
-    const { id } = await client.submitSweep(file({ trials: 3 }, { epochs: 6 }));
+    const { id } = await client.submitSweep(file({ trials: 3 }, { epochs: 60 }));
     const { trials } = await until(id, (now) => now.trials.length > 0);
     const job = client.job(trials[0]!.job);
     await job.pause();
