@@ -210,7 +210,7 @@ function epochSeconds(preset: string, data: { readonly format: string; readonly 
   const file = join(folder, `${preset}.json`);
   writeFileSync(file, JSON.stringify(job));
   const cli = join(import.meta.dirname, '../packages/cli/src/bin.js');
-  const options = ['--workers', '1', '--out', join(folder, `${preset}.safetensors`)];
+  const options = ['--workers', '1', '--slots', '1', '--out', join(folder, `${preset}.safetensors`)];
   const { stderr, status } = spawnSync(process.execPath, [cli, 'train', file, ...options], {
     encoding: 'utf8',
   });

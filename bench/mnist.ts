@@ -77,7 +77,8 @@ const ours = (...options: string[]) => [
 const folder = mnistDirectory();
 const contenders = {
   'kasane train': ours(),
-  'kasane train --workers 1': ours('--workers', '1'),
+  'kasane train --slots 1': ours('--slots', '1'),
+  'kasane train --workers 2': ours('--workers', '2'),
   'PyTorch, 2 threads': [values.python, script, folder, '2'],
   'PyTorch, 1 thread': [values.python, script, folder, '1'],
 };

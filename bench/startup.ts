@@ -30,7 +30,7 @@ async function whole(args: readonly string[]): Promise<number> {
 /** From the start of the process until its coordinator tells of a step. */
 async function firstStep(redisUrl: string): Promise<number> {
   const began = performance.now();
-  const options = ['train', 'mnist-mlp', '--workers', '2', '--out', join(directory, 'model.safetensors')];
+  const options = ['train', 'mnist-mlp', '--out', join(directory, 'model.safetensors')];
   const child = spawn(process.execPath, [kasane, ...options], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, REDIS_URL: redisUrl, NO_COLOR: '1' },
