@@ -6,11 +6,14 @@ import { SLOW_RATE } from './parts.ts';
 
 /**
  * Bytes of a probe there and back: small ones first, since all workers probe all others at once, which a very slow network carries only then.
- * Where they come back as fast as this, in bytes a second, large ones follow: of small ones, a busy machine makes a slow link.
+ * Where they come back as fast as this, in bytes a second, large ones follow: of small ones, a busy machine makes a slow link. These have as
+ * many bytes as come back in so many milliseconds, as the small ones did, but no more than this: eight hosts at 40 Mbit/s took
+ * nearly ten seconds with the most.
  */
 const SMALL_PROBE = 1 << 16;
-const LARGE_PROBE = FRAME_PAYLOAD_BYTES;
+const MOST_PROBE = FRAME_PAYLOAD_BYTES;
 const LARGE_FROM = 1e6;
+const LARGE_MS = 200;
 /** Of each size the best of so many counts: a machine that is busy for a moment has no slow link. */
 const PROBES = 3;
 /** Probes of one link that are answered: more than are ever asked, and no way to fill the memory of who answers. */
@@ -51,8 +54,11 @@ export class LinkProbe {
     this.#askedAt = undefined;
     this.#best = Math.max(this.#best, (2 * this.#bytes) / Math.max(seconds, 1e-6));
     this.#answers++;
-    if (this.#answers === PROBES && this.#best >= LARGE_FROM) [this.#bytes, this.#best] = [LARGE_PROBE, 0];
-    if (this.#answers < (this.#bytes === LARGE_PROBE ? 2 * PROBES : PROBES)) this.ask();
+    if (this.#answers === PROBES && this.#best >= LARGE_FROM) {
+      this.#bytes = Math.min(MOST_PROBE, Math.round((this.#best * LARGE_MS) / 1000));
+      this.#best = 0;
+    }
+    if (this.#answers < (this.#bytes > SMALL_PROBE ? 2 * PROBES : PROBES)) this.ask();
     else this.#onRate(this.#best);
   }
 }
