@@ -1,4 +1,5 @@
 /** What owners of parts send one another when a layout begins: the coordinator has sent each only its own chunks. */
+import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { bytesOf, decodeFrame } from '@kasane/protocol/internal/wire/frame';
 import { floatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import { buildModel } from '@kasane/tensor/nn/model';
@@ -9,7 +10,7 @@ import { PartExchange } from '../src/peers/part-exchange.ts';
 const exchanged = buildModel({ input: [2], classes: 2, layers: [{ type: 'dense', units: 2 }] }).parameters;
 
 /** Worker b of three, whose chunks have two floats; what it has taken of versions, and what it has sent to whom. */
-function exchange() {
+function exchange(left: () => Promise<void> = async () => {}) {
   const taken: number[][] = [];
   const sent: string[] = [];
   const one = new PartExchange({
@@ -20,10 +21,14 @@ function exchange() {
       },
     },
     links: {
-      send: async () => {},
-      sendEncoded: async (to, frame) => {
+      send: (to, { kind }) => {
+        sent.push(`${kind} to ${to}`);
+        return left();
+      },
+      sendEncoded: (to, frame) => {
         const { header } = decodeFrame(frame);
         sent.push(`${header.kind} to ${to}`);
+        return left();
       },
     },
     onChunk: (version, offset, payload) => {
@@ -58,9 +63,15 @@ function exchange() {
     const about = { job: 'j', layout, step: number, factor: 1, learningRate: 1, nextShards: 1 };
     one.commit({ ...about, publish });
   };
+  /** Part of a gradient of its own, for a. */
+  const send = () => {
+    const layout = one.layoutOf(4)!;
+    const task = { job: 'j', kind: TaskKind.TASK_KIND_TRAIN, step: 4, shard: 0, attempt: 1 };
+    void one.send(layout, task, new Float32Array(6), 0, 2);
+  };
   const chunk = (layout: number, from: string, offset: number, ...values: number[]) =>
     one.parameters({ kind: 'partParameters', job: 'j', layout, version: 4, offset }, floats(...values), from);
-  return { begin, state, step, chunk, taken, sent };
+  return { begin, state, step, send, chunk, taken, sent };
 }
 
 const floats = (...values: number[]) => bytesOf(Float32Array.from(values));
@@ -98,6 +109,26 @@ it('sends no more than the sum of a chunk that the coordinator passes on, but fo
   });
   expect(sent).toEqual(['partParameters to a', 'partSum']);
 });
+
+it.each([
+  [true, ['partGradient to a', 'partParameters to a', 'partParameters to c', 'partSum']],
+  [false, ['partGradient to a', 'partParameters to a', 'partParameters to c']],
+])(
+  'sums need not wait for what others wait for where the coordinator passes on: %s',
+  async (relays, expected) => {
+    // Nothing leaves over links to others for a while.
+    const { begin, state, step, send, sent } = exchange(() => new Promise(() => {}));
+    begin(1, false, relays);
+    state(1);
+    send();
+    await vi.waitFor(() => {
+      step(1, 4);
+      expect(sent).toContain('partParameters to c');
+    });
+    await new Promise(setImmediate);
+    expect(sent).toEqual(expected);
+  },
+);
 
 it('takes chunks that come before the coordinator has told of the layout, of that layout alone', () => {
   const { begin, state, chunk, taken } = exchange();

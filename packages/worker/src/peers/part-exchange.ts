@@ -173,7 +173,7 @@ export class PartExchange {
       return undefined;
     });
     const left = Promise.race([Promise.all(sent), this.#changed]);
-    this.#sums.after(task.step, left);
+    this.#first(layout, task.step, left);
     await left;
   }
 
@@ -191,9 +191,16 @@ export class PartExchange {
     const { job, codec } = this.#options;
     const header = { kind: 'partSum', job, layout: layout.number, step, offset } as const;
     const frame = encodeFrame(header, codec.encode(sum, offset));
-    if (layout.isRelayed(offset / layout.chunkFloats))
-      this.#sums.after(step, this.#relayed.push(step, frame));
+    if (layout.isRelayed(offset / layout.chunkFloats)) void this.#relayed.push(step, frame);
     else void this.#sums.push(step, frame);
+  }
+
+  /**
+   * Sums of this step leave after what leaves with `left`. Where the coordinator sends part of each version they need not: workers send no more
+   * than they receive then, so there is room beside it, and later they would hold up the next step.
+   */
+  #first(layout: PartLayout, step: number, left: Promise<unknown>): void {
+    if (!layout.relays) this.#sums.after(step, left);
   }
 
   #updated(layout: PartLayout, version: number, offset: number, news: Float32Array): void {
@@ -207,7 +214,7 @@ export class PartExchange {
     const frame = encodeFrame(header, payload);
     const isRelayed = version > layout.step && layout.isRelayed(offset / layout.chunkFloats);
     const others = isRelayed ? [] : layout.owners.filter((owner) => owner !== worker);
-    this.#sums.after(version - 1, Promise.all(others.map((owner) => links.sendEncoded(owner, frame))));
+    this.#first(layout, version - 1, Promise.all(others.map((owner) => links.sendEncoded(owner, frame))));
     onChunk(version, offset, payload, layout.chunkFloats);
   }
 }
