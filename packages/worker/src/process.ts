@@ -1,6 +1,6 @@
 /**
- * A worker as a child process of an embedded cluster. Options come as JSON in KASANE_WORKER_OPTIONS, the coordinator's address there
- * or later, in a message; SIGTERM drains; when the IPC channel breaks, because the parent lets go of this process or dies, it ends.
+ * A worker as a child process of an embedded cluster. Options come as JSON in KASANE_WORKER_OPTIONS; the coordinator's address is among
+ * them or comes later in a message. SIGTERM drains it. It exits if the IPC channel closes, because the parent disconnected or died.
  */
 import { once } from 'node:events';
 import { messageOf } from '@kasane/protocol/errors';
@@ -32,10 +32,10 @@ const { logLevel = 'warn', ...options } = JSON.parse(
 ) as WorkerProcessOptions;
 const log = pino({ level: logLevel }, pino.destination({ fd: 2, sync: true }));
 
-// Ctrl-C, and the end of the terminal, reach the whole process group; the parent decides what they mean.
+// Ctrl-C and hang-ups reach the whole process group; the parent decides what to do.
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit(0));
-// It may have broken while the code above was loaded.
+// It may have closed while the code above was loaded.
 if (process.send && !process.connected) process.exit(0);
 try {
   const coordinator =

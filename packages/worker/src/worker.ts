@@ -1,4 +1,4 @@
-/** A worker: one stream to the coordinator, one connection to Redis, some slots, and a session for each open job. */
+/** A worker: a stream to the coordinator, a connection to Redis, several slots, and a session per open job. */
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { type Access, accessBeyond } from '@kasane/data/internal/files/access';
@@ -27,46 +27,46 @@ import type { Backend, GpuStorage } from './slots/gpu.ts';
 import { SlotPool } from './slots/slot-pool.ts';
 
 export type WorkerState =
-  /** No stream to the coordinator; it is tried again and again. */
+  /** No stream to the coordinator; retrying. */
   | 'connecting'
   /** Connected. */
   | 'connected'
-  /** Finishes what it computes and takes nothing more. */
+  /** Finishing the tasks in progress, taking no new ones. */
   | 'draining'
-  /** Over. */
+  /** Ended. */
   | 'stopped';
 
 export interface WorkerOptions {
-  /** host:port, or a promise of it: compute threads start meanwhile. */
+  /** host:port, or a promise of it, so that compute threads can start meanwhile. */
   readonly coordinator: string | Promise<string>;
-  /** Shards that are computed at once. Default: one a core, one for webgpu. */
+  /** Number of shards computed at once. Default: one per core; one for webgpu. */
   readonly slots?: number;
-  /** Threads that compute a shard together, in each slot that computes on wasm. The bits are the same for any number. Default 1. */
+  /** Threads per slot on wasm. Results have the same bits for any number. Default 1. */
   readonly threads?: number;
-  /** What jobs of fast arithmetic are computed on. Default wasm. */
+  /** Backend for jobs with fast arithmetic. Default wasm. */
   readonly backend?: Backend;
-  /** How a GPU holds what lies between the layers. Default f32. */
+  /** How a GPU stores values between layers. Default f32. */
   readonly gpuStorage?: GpuStorage;
-  /** Computes in the place of threads of this process. Default: `slots` of those. */
+  /** Compute slots to use instead of threads of this process. Default: `slots` threads. */
   readonly compute?: ComputeSlots;
-  /** File for a trace in the Chrome trace format; each kernel is then timed, which makes steps slower. Default: none. */
+  /** File for a profile in the Chrome trace format; timing each kernel slows steps down. Default: none. */
   readonly profile?: string | undefined;
-  /** Redis as this worker reaches it. Default: what the coordinator announces. */
+  /** Redis URL for this worker. Default: the one that the coordinator announces. */
   readonly redisUrl?: string | undefined;
   readonly token?: string | undefined;
-  /** What the coordinator's port expects. Default: plain text. */
+  /** TLS for the coordinator's port. Default: plain text. */
   readonly tls?: ClientTls | undefined;
-  /** What this worker reads by itself. Default: of a coordinator on loopback anything, of another no folder. */
+  /** What this worker may read itself. Default: anything if the coordinator is on loopback, otherwise no folder. */
   readonly access?: Partial<Access> | undefined;
   /** Exchange tensors with a coordinator on this machine through shared memory. Default true. */
   readonly sharedMemory?: boolean;
-  /** Exchange gradients with other workers where the coordinator asks for it. Default true. */
+  /** Exchange gradients with other workers if the coordinator asks for it. Default true. */
   readonly peers?: boolean;
-  /** Default: host name, process id and a random suffix. */
+  /** Default: host name, process ID and a random suffix. */
   readonly id?: string;
-  /** Give up when the first connection takes longer, in milliseconds. Default: never. */
+  /** Fail if the first connection takes longer, in milliseconds. Default: never. */
   readonly connectTimeoutMs?: number;
-  /** Serve metrics and health there. Default: nowhere. */
+  /** Serve metrics and health on this address. Default: not served. */
   readonly metrics?: MetricsOptions | undefined;
   readonly log: Logger;
 }
@@ -74,20 +74,20 @@ export interface WorkerOptions {
 export interface RunningWorker {
   readonly id: string;
   readonly state: WorkerState;
-  /** Resolves when the worker has stopped; rejects when the coordinator refused it or could not be reached in time. */
+  /** Resolves when the worker has stopped; rejects if the coordinator refused it or could not be reached in time. */
   readonly done: Promise<void>;
-  /** Resolves when the coordinator has welcomed the worker for the first time; never rejects. */
+  /** Resolves when the coordinator has accepted the worker for the first time; never rejects. */
   readonly connected: Promise<void>;
-  /** Finishes what computes, hands back the rest, stops. Safe to call twice. */
+  /** Finishes the tasks in progress, hands back the rest, and stops. Safe to call twice. */
   drain(): Promise<void>;
   /** Stops at once. Safe to call twice. */
   close(): Promise<void>;
 }
 
-/** Jobs have so long to close when the worker does, in milliseconds. */
+/** How long to wait for jobs to close, in milliseconds. */
 const CLOSE_MS = 1_000;
 
-/** Starts a worker. It keeps running, and reconnecting, until it is drained or closed. */
+/** Starts a worker. It keeps running and reconnecting until it is drained or closed. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   // Before any thread is started.
   if (options.token !== undefined) checkToken(options.token);
@@ -172,7 +172,7 @@ class KasaneWorker implements RunningWorker {
     return this.#state;
   }
 
-  /** @throws KasaneError why it cannot start; nothing of it runs on then */
+  /** @throws KasaneError if it cannot start; everything is closed then */
   async start(): Promise<void> {
     try {
       await this.#begin();
@@ -225,7 +225,7 @@ class KasaneWorker implements RunningWorker {
         try {
           this.#receive(message);
         } catch (error) {
-          // Somebody waits for what the message asks for: a worker that cannot do it says so and ends.
+          // The coordinator waits for what the message asks for, so a worker that cannot do it fails.
           this.#fail(
             new KasaneError('PROTOCOL', `the coordinator's '${message.$case}' message: ${messageOf(error)}`),
           );
@@ -235,7 +235,7 @@ class KasaneWorker implements RunningWorker {
         try {
           this.#frame(header, payload);
         } catch (error) {
-          // Nothing can be computed with them: a new connection brings them anew.
+          // They are unusable; a new connection brings new ones.
           this.#stream?.reconnect(messageOf(error));
         }
       },
@@ -244,7 +244,7 @@ class KasaneWorker implements RunningWorker {
           log.warn(`no stream to ${coordinator}: ${why}; retrying`);
         else log.debug(`next attempt in ${retryMs.toFixed(0)} ms`);
         this.#why = why;
-        // Nobody is left to send to.
+        // There is nobody to send results to.
         if (this.#state === 'draining') void this.#stop();
         if (this.#state === 'connected') this.#state = 'connecting';
         this.#jobs.closeAll();
@@ -254,7 +254,7 @@ class KasaneWorker implements RunningWorker {
     });
   }
 
-  /** A frame of the coordinator. */
+  /** Handles a frame from the coordinator. */
   #frame(header: FrameHeader, payload: Uint8Array): void {
     switch (header.kind) {
       case 'parameters':
@@ -271,7 +271,7 @@ class KasaneWorker implements RunningWorker {
     }
   }
 
-  /** Listens for other workers where the coordinator reaches this one from, if it may. */
+  /** Listens for other workers, if allowed, on the address that the coordinator sees. */
   #openPeers(): void {
     const { peers = true } = this.#options;
     const host = this.#stream?.localAddress;
@@ -281,12 +281,12 @@ class KasaneWorker implements RunningWorker {
     this.#stream?.send({ $case: 'peersOpened', value: { address: '', why } });
   }
 
-  /** What computes, for people. */
+  /** Name of the kernel, for display. */
   get #kernel(): string {
     return this.#pool.all[0]?.kernel ?? 'wasm';
   }
 
-  /** Serves metrics and health, if it is to. */
+  /** Serves metrics and health, if configured. */
   async #tell(): Promise<WorkerMetrics | undefined> {
     const { metrics: options } = this.#options;
     if (!options) return undefined;
@@ -303,7 +303,7 @@ class KasaneWorker implements RunningWorker {
     }));
     this.#metrics = await startMetricsServer(options, {
       metrics: () => metrics.page(),
-      // One that waits for its coordinator does what it should: starting it again would not help.
+      // A worker that waits for its coordinator is healthy: a restart would not help.
       health: () => (this.#state === 'stopped' ? 'stopped' : undefined),
     });
     this.#log.info(`metrics at ${this.#metrics.url}/metrics`);
@@ -331,7 +331,7 @@ class KasaneWorker implements RunningWorker {
         try {
           this.#redis.open(this.#options.redisUrl ?? message.value.redisUrl);
         } catch (error) {
-          // An address that the coordinator announces, and that is none.
+          // The coordinator announced an invalid address.
           this.#fail(error as Error);
           return;
         }
@@ -414,7 +414,7 @@ class KasaneWorker implements RunningWorker {
     this.#jobs.closeAll();
     this.#stream?.close();
     this.#links.close();
-    // Redis may be away: closing a consumer politely is not worth a hanging process.
+    // Redis may be away, and closing a consumer cleanly is not worth a hanging process.
     await withLimit(this.#jobs.closed(), CLOSE_MS);
     this.#redis.close();
     await this.#metrics?.close();

@@ -1,4 +1,4 @@
-/** A worker's connection to Redis: it waits for as long as Redis is away, and shows the coordinator that both are on the same one. */
+/** A worker's connection to Redis: waits while Redis is unreachable, and proves to the coordinator that both use the same Redis. */
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '@kasane/protocol/errors';
@@ -12,14 +12,14 @@ import type { Logger } from 'pino';
 
 endOnOddReplies(createRequire(import.meta.url));
 
-/** A Redis that refuses what is written is asked again after so long, in milliseconds. */
+/** Time after which a refused write is retried, in milliseconds. */
 const AGAIN_MS = 1_000;
 
 export interface RedisLinkOptions {
   readonly log: Pick<Logger, 'info' | 'warn'>;
-  /** Redis is back: what waited for it may wait for ever. */
+  /** Redis is back: blocked commands may never return. */
   readonly onBack: () => void;
-  /** The key that this nonce names is written. */
+  /** The key for this nonce has been written. */
   readonly onWritten: (nonce: Uint8Array, place: string) => void;
 }
 
@@ -28,9 +28,9 @@ export class RedisLink {
   #redis: Redis | undefined;
   #stopAsking: () => void = () => {};
   #url = '';
-  /** The address for people. */
+  /** The address, for messages. */
   #place = '';
-  /** What the coordinator asked for last. */
+  /** The last nonce from the coordinator. */
   #nonce: Uint8Array = new Uint8Array();
   #writing = false;
   #closed = false;
@@ -44,7 +44,7 @@ export class RedisLink {
     return this.#redis;
   }
 
-  /** Connects, unless it is to the same address as before. @throws KasaneError USAGE when it is none */
+  /** Connects, unless already connected to the same address. @throws KasaneError USAGE if the URL is invalid */
   open(url: string): void {
     if (this.#closed || (this.#redis && url === this.#url)) return;
     const { place } = redisAddress(url);
@@ -78,7 +78,7 @@ export class RedisLink {
     this.#redis = redis;
   }
 
-  /** Writes the key that this nonce names, as soon as Redis takes it. A later nonce takes the place of one that still waits. */
+  /** Writes the key for this nonce as soon as Redis accepts it. A later nonce replaces one that is still waiting. */
   prove(nonce: Uint8Array): void {
     this.#nonce = nonce;
     if (!this.#writing) void this.#write();
@@ -104,7 +104,7 @@ export class RedisLink {
         await redis?.set(proofKey(nonce), '1', 'EX', PROOF_SECONDS);
         written = nonce;
       } catch (error) {
-        // Another connection has taken its place.
+        // Another connection has replaced it.
         if (this.#closed || redis !== this.#redis) continue;
         if (!told)
           this.#options.log.warn(

@@ -1,7 +1,4 @@
-/**
- * The worker's end of the training stream and of its data link: connects, keeps them alive, connects again. Knows nothing of
- * tasks.
- */
+/** The worker's end of the training stream and its data link: connects, keeps them alive, reconnects. Independent of tasks. */
 import { randomBytes } from 'node:crypto';
 import { Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
@@ -28,40 +25,40 @@ export interface StreamOptions {
   readonly hello: Hello;
   readonly heartbeat: () => { busy: number; waiting: number };
   readonly onMessage: (message: NonNullable<ConnectResponse['message']>) => void;
-  /** Its payload holds until the call returns. */
+  /** Its payload is valid until the call returns. */
   readonly onFrame: (frame: Frame) => void;
-  /** Hears what is said over the link. */
+  /** Called with each message sent over the link. */
   readonly onSaid?: ((message: WorkerMessage) => void) | undefined;
-  /** The stream broke; another attempt follows in `retryMs`. */
+  /** The stream broke; the next attempt follows in `retryMs`. */
   readonly onBroken: (why: string, retryMs: number) => void;
-  /** The coordinator will not have this worker: no attempt follows. */
+  /** The coordinator refuses this worker: no further attempts. */
   readonly onRefused: (error: KasaneError) => void;
-  /** A coordinator that has not answered so long after it was called is not there, whatever accepted the connection. Default: 20,000. */
+  /** A coordinator that has not answered after this long is treated as down, even if something accepted the connection. Default: 20,000. */
   readonly welcomeMs?: number;
 }
 
 type Message = NonNullable<WorkerMessage['message']>;
 
-/** What `sendSoon` holds waits so long for company, in milliseconds. */
+/** How long `sendSoon` waits to batch messages, in milliseconds. */
 const SOON_MS = 20;
 const FIRST_RETRY_MS = 100;
-/** The wait is spread by half: a coordinator that is back has its workers within about twice this. */
+/** The wait is randomized by half: a coordinator that comes back has its workers within about twice this. */
 const LAST_RETRY_MS = 1_500;
 
 export class CoordinatorStream {
   readonly #options: StreamOptions;
-  /** That it is this worker that comes back, and no other of its name. */
+  /** Proves that it is this process that reconnects, not another of the same name. */
   readonly #session = randomBytes(32);
   readonly #client: Client;
   #stream: ClientDuplexStream<ConnectRequest, ConnectResponse> | undefined;
   #link: Link | undefined;
-  /** Parts of what workers exchange, on their way to the coordinator. */
+  /** Frames of the exchange between workers that go through the coordinator. */
   #parts: PacedFrames | undefined;
   #forRoom: (() => void)[] = [];
   #retry: NodeJS.Timeout | undefined;
   #welcomeLate: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
-  /** When the coordinator welcomed this worker; undefined: the stream that is there has not seen that. */
+  /** When the coordinator welcomed this worker; undefined until it does on the current stream. */
   #welcomedAt: number | undefined;
   #closed = false;
   #held: WorkerMessage[] = [];
@@ -79,7 +76,7 @@ export class CoordinatorStream {
       'grpc.keepalive_timeout_ms': HEARTBEAT_TIMEOUT_MS,
       'grpc.initial_reconnect_backoff_ms': FIRST_RETRY_MS,
       'grpc.max_reconnect_backoff_ms': LAST_RETRY_MS,
-      // A worker has one stream; sharing a connection pool with other clients of the process would mix their fates.
+      // One stream per worker: a connection pool shared with other clients of the process would make their failures affect each other.
       'grpc.use_local_subchannel_pool': 1,
     });
     this.#beat = setInterval(() => {
@@ -88,7 +85,7 @@ export class CoordinatorStream {
     this.#connect();
   }
 
-  /** Sends a message, after those that `sendSoon` holds. Without a link it is lost, as is what it speaks of. */
+  /** Sends a message, after those that `sendSoon` holds. Without a link it is dropped; the tasks it refers to are lost anyway. */
   send(message: Message): void {
     this.#say([...this.#takeHeld(), { message }]);
   }
@@ -99,7 +96,7 @@ export class CoordinatorStream {
     this.#soon ??= setTimeout(() => this.#say(this.#takeHeld()), SOON_MS);
   }
 
-  /** Sends a frame and what follows it. Resolves when there is room for the next. */
+  /** Sends a frame and the messages that follow it. Resolves when there is room for the next. */
   async sendFrame(header: FrameHeader, payload: Uint8Array, ...after: readonly Message[]): Promise<void> {
     const link = this.#link;
     if (!link) return;
@@ -112,7 +109,7 @@ export class CoordinatorStream {
     if (link.full) await new Promise<void>((resolve) => this.#forRoom.push(resolve));
   }
 
-  /** Sends part of what workers exchange: of a slow link little is under way at once. Resolves when there is room for the next. */
+  /** Sends a frame of the exchange between workers, with little in flight on a slow link. Resolves when there is room for the next. */
   async sendPaced(frame: Buffer): Promise<void> {
     const link = this.#link;
     await this.#parts?.send(frame);
@@ -128,7 +125,7 @@ export class CoordinatorStream {
     return encodeFrame({ kind: 'messages' }, ConnectRequest.encode({ messages: [...messages] }).finish());
   }
 
-  /** Whoever waited for room goes on: there is some, or no link any more. */
+  /** Wakes those who wait for room: there is some, or the link is gone. */
   #room(): void {
     for (const go of this.#forRoom.splice(0)) go();
   }
@@ -141,12 +138,12 @@ export class CoordinatorStream {
     return held;
   }
 
-  /** The address of this machine from which the coordinator is reached; undefined while it is not. */
+  /** The local address of the connection to the coordinator; undefined while there is none. */
   get localAddress(): string | undefined {
     return this.#link?.localAddress;
   }
 
-  /** Gives the connection up and makes another. */
+  /** Drops the connection and makes a new one. */
   reconnect(why: string): void {
     if (this.#stream) this.#broke(this.#stream, undefined, why);
   }
@@ -175,7 +172,7 @@ export class CoordinatorStream {
     const { welcomeMs = 4 * HEARTBEAT_TIMEOUT_MS } = this.#options;
     const late = `the coordinator did not answer within ${welcomeMs / 1000} s`;
     this.#welcomeLate = setTimeout(() => this.#broke(stream, undefined, late), welcomeMs);
-    this.#takeHeld(); // said of a stream that is no more
+    this.#takeHeld(); // belongs to a stream that is gone
     const hello: Hello = { ...this.#options.hello, session: this.#session };
     stream.write({ messages: [{ message: { $case: 'hello', value: hello } }] });
     stream.on('data', ({ message }: ConnectResponse) => {
@@ -215,7 +212,7 @@ export class CoordinatorStream {
         },
         onRoom: () => this.#room(),
         onClose: (why) => {
-          // When the stream breaks too, it knows why.
+          // Sets the reason before the stream breaks as well.
           setImmediate(() => this.#broke(stream, undefined, sentenceOf(why)));
         },
       },
@@ -225,7 +222,7 @@ export class CoordinatorStream {
     this.#parts = parts;
   }
 
-  /** Ends stream and link. */
+  /** Closes stream and link. */
   #cut(): void {
     clearTimeout(this.#welcomeLate);
     this.#stream?.cancel();
@@ -240,12 +237,12 @@ export class CoordinatorStream {
   #broke(stream: object, error: ServiceError | undefined, why = 'the coordinator closed the stream'): void {
     if (this.#stream !== stream || this.#closed) return;
     this.#cut();
-    // Many workers that come back at once to a coordinator that cannot take them would do so again and again.
+    // Otherwise, many workers returning at once to a coordinator that cannot take them would do so again and again.
     if (this.#welcomedAt !== undefined && performance.now() - this.#welcomedAt > HEARTBEAT_TIMEOUT_MS)
       this.#retryMs = FIRST_RETRY_MS;
     this.#welcomedAt = undefined;
     const code = String(error?.metadata?.get('kasane-error')[0] ?? '');
-    // Too many calls, or workers, or one of this name that has just left: that passes, who this worker is does not.
+    // Limits and names in use may change with time; other refusals are final.
     const refused = Object.hasOwn(errorCodes, code) && code !== 'LIMIT' && code !== 'WORKER_NAME';
     if (error && (error.code === status.UNAUTHENTICATED || refused)) {
       this.#options.onRefused(

@@ -12,7 +12,7 @@ import { type ShardSum, shardSum } from '../slots/gradient-sums.ts';
 import { Abandoned, type Arrival, type Piece, type RunOutcome } from '../slots/slot.ts';
 import type { LocalStep } from './local-steps.ts';
 
-/** What a task comes to: sums over its losses. */
+/** The result of a task: sums over its losses. */
 export type TaskSums = Pick<TaskResult, 'lossSum' | 'metricSum' | 'counted' | 'computeMs'> & {
   weight: number;
 };
@@ -23,11 +23,11 @@ export interface TaskComputation {
   readonly session: ComputeSession;
   readonly task: Pick<TaskData, 'kind' | 'samples' | 'step' | 'shard' | 'shards'>;
   readonly samples: Samples;
-  /** Of everything random. */
+  /** Seed of everything random. */
   readonly key: Uint32Array;
-  /** Parts that are computed one after the other. */
+  /** Number of parts computed one after the other. */
   readonly parts: number;
-  /** Parameters, by index, whose gradients have become final. */
+  /** Called with the indices of parameters whose gradients are final. */
   readonly onReady: (parameters: readonly number[]) => void;
 }
 
@@ -38,7 +38,7 @@ function add(sums: TaskSums, more: TaskSums): void {
   sums.computeMs += more.computeMs;
 }
 
-/** A task's part of the test. @param tally takes in its samples */
+/** Computes a task's part of the test. @param tally accumulates its samples */
 export async function computeTest(
   { slot, session, task, samples, key }: Omit<TaskComputation, 'parts' | 'onReady'>,
   tally: Tally,
@@ -51,8 +51,8 @@ export async function computeTest(
 }
 
 /**
- * The gradient of a task: of its shard, or of a group of shards, which are computed one after the other and added along their tree.
- * @param arrival of the version that it computes with, if that is still arriving
+ * Computes the gradient of a task: of its shard, or of a group of shards, one after the other, added along their tree.
+ * @param arrival of the version to compute with, if that is still arriving
  */
 export async function computeGradient(
   { slot, session, task, samples, key, parts, onReady }: TaskComputation,
@@ -72,7 +72,7 @@ export async function computeGradient(
   let end = 0;
   const found = groups.map(({ length }) => {
     end += length;
-    // As a task of its own would say it.
+    // Rounded as if each shard were a task of its own.
     return rounded(sumsOf({ pieces: outcome.pieces.slice(end - length, end), computeMs: 0 }));
   });
   return { ...addAlongTree(found, both), computeMs: outcome.computeMs };
@@ -97,7 +97,7 @@ function sumsOf({ pieces, computeMs }: Pick<RunOutcome, 'pieces' | 'computeMs'>)
   return sums;
 }
 
-/** Sums as floats, as the coordinator gets them: a sum of several parts may become infinite, as one within a part may. */
+/** Sums as float32, which is how the coordinator receives them: the sum of several parts may become infinite. */
 export const rounded = (sums: TaskSums): TaskSums => ({
   ...sums,
   lossSum: Math.fround(sums.lossSum),
@@ -111,23 +111,23 @@ function both(left: TaskSums, right: TaskSums): TaskSums {
   return sums;
 }
 
-/** What a round is asked, and says, between its steps. */
+/** State of a round, and callbacks between its steps. */
 export interface RoundOptions {
-  /** What the round begins with: parameters, and the state of the optimizer. */
+  /** The initial state of the round: parameters and optimizer state. */
   readonly version: Float32Array;
-  /** Both of these, of which the gradient is. */
+  /** Layout of both, and of the gradient. */
   readonly exchanged: readonly ParameterSpec[];
-  /** Of the replica, in order. */
+  /** The replica's steps, in order. */
   readonly steps: readonly LocalStep[];
-  /** Whether nobody needs the round any more. */
+  /** Whether the round is not needed any more. */
   readonly isVoid: () => boolean;
-  /** So many steps are done. */
+  /** Called with the number of completed steps. */
   readonly onStep: (done: number) => void;
 }
 
 /**
- * A round of one replica: takes the steps one after the other, and leaves what they have changed in `slot.exchanged`.
- * @throws Abandoned when nobody does
+ * Computes a round of one replica: takes its steps one after the other, and leaves the changes in `slot.exchanged`.
+ * @throws Abandoned if it is not needed any more
  */
 export async function computeRound(
   computation: TaskComputation,
@@ -136,7 +136,7 @@ export async function computeRound(
   const { slot, session, task, samples, key, onReady } = computation;
   const inputs = { x: samples.x, target: samples.target, ids: samples.ids, key };
   const sums = none();
-  // The replica's parameters take the place of those that came.
+  // The replica's parameters overwrite those of the version.
   session.holds = undefined;
   slot.exchanged(session).set(version);
   await slot.update(session, { kind: 'begin' });

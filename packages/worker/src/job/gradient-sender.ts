@@ -1,4 +1,6 @@
-/** Sends a task's gradient while the rest of it is still computed: into shared memory where there is room, else over the link. */
+/**
+ * Sends a task's gradient while the rest of it is still being computed: through shared memory if there is room, otherwise over the link.
+ */
 
 import type { TaskId, TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import type { PartLayout, PartRange } from '@kasane/protocol/internal/wire/parts';
@@ -13,17 +15,17 @@ import type { OwnGradients } from './shared-tensors.ts';
 
 export interface GradientSenderOptions {
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendFrame'>;
-  /** What the gradient is of. */
+  /** Layout of the gradient. */
   readonly parameters: readonly ParameterSpec[];
   readonly task: TaskId;
-  /** Flat layout; what is final in it is sent. */
+  /** Flat layout; final values are sent. */
   readonly gradient: Float32Array;
   readonly memory: OwnGradients | undefined;
-  /** How it travels over a link. */
+  /** Encoding on a link. */
   readonly codec: FloatCodec;
-  /** By whom the gradient goes to the owners of its parts. Default: it goes to the coordinator. */
+  /** Sends the gradient to the owners of its parts. Default: to the coordinator. */
   readonly parts?: { readonly layout: PartLayout; readonly exchange: Pick<PartExchange, 'send'> } | undefined;
-  /** Whether the task's step is over: nobody takes anything of it any more, and where it would go a later gradient may lie. */
+  /** Whether the task's step is over: nobody needs the rest, and its memory may already hold a later gradient. */
   readonly isPast: () => boolean;
 }
 
@@ -33,14 +35,14 @@ export class GradientSender {
   readonly #options: GradientSenderOptions;
   readonly #sent: Promise<void>[] = [];
   #final = 0;
-  /** The last of them go together with the result. */
+  /** Sent together with the result. */
   #last: readonly PartRange[] = [];
 
   constructor(options: GradientSenderOptions) {
     this.#options = options;
   }
 
-  /** The gradients of these parameters, by index, are final. Call for each parameter once. */
+  /** The gradients of these parameters, by index, are final. Call once per parameter. */
   ready(some: readonly number[]): void {
     const { parameters } = this.#options;
     this.#final += some.length;
@@ -49,7 +51,7 @@ export class GradientSender {
     else for (const range of ranges) this.#send(range);
   }
 
-  /** Sends what is left, and the result. Resolves when there is room for more. */
+  /** Sends the rest and the result. Resolves when there is room for more. */
   async end(value: TaskResult): Promise<void> {
     const result = {
       $case: 'result',
@@ -80,7 +82,7 @@ export class GradientSender {
     }
     const most = FRAME_PAYLOAD_BYTES / 4;
     for (let offset = start; offset < end; ) {
-      // Frames end where blocks do.
+      // Frames end at block boundaries.
       const next = Math.min(end, offset - (offset % BLOCK) + most);
       const part = codec.encode(gradient.subarray(offset, next), offset);
       this.#sent.push(

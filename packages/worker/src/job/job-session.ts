@@ -1,4 +1,4 @@
-/** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
+/** A worker's part in one job: takes its tasks, computes them, sends the results. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access } from '@kasane/data/internal/files/access';
 import { messageOf } from '@kasane/protocol/errors';
@@ -36,27 +36,27 @@ import { Prefetch } from './prefetch.ts';
 import { handParameters, SlotSessions } from './slot-sessions.ts';
 import { TaskConsumer } from './tasks.ts';
 
-/** How often a round says that it goes on, in milliseconds. */
+/** Interval of progress messages during a round, in milliseconds. */
 const PROGRESS_MS = 1_000;
-/** How long a task of a step that seems to be past is kept, in milliseconds, before it is handed back. */
+/** How long a task of a step that seems to be over is kept before it is handed back, in milliseconds. */
 const PAST_MS = 200;
 
 export interface JobSessionOptions {
-  /** What this worker reads by itself, whatever a job names. */
+  /** What this worker may read, whatever the job names. */
   readonly access: Access;
   readonly opened: JobOpened;
-  /** Who this worker is. */
+  /** This worker's ID. */
   readonly worker: string;
   readonly redis: Redis;
   readonly slots: ComputeSlots;
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame' | 'sendPaced'>;
-  /** To other workers. */
+  /** Links to other workers. */
   readonly links: Pick<PeerLinks, 'send' | 'sendEncoded'>;
-  /** Called when it turns out that the job cannot be computed here, with the reason. */
+  /** Called with the reason if the job turns out not to be computable here. */
   readonly onUnable: (why: string) => void;
-  /** Use the memory that the coordinator offers, where it can be opened. */
+  /** Use the shared memory that the coordinator offers, if it can be opened. */
   readonly sharedMemory: boolean;
-  /** Hears what tasks wait for. */
+  /** Records what tasks wait for. */
   readonly trace: Trace | undefined;
   readonly log: Logger;
 }
@@ -64,14 +64,14 @@ export interface JobSessionOptions {
 export class JobSession {
   readonly #options: JobSessionOptions;
   readonly #job: OpenedJob;
-  /** What frames bring for it. */
+  /** State received in frames. */
   readonly tensors: JobTensors;
   readonly #reader: SampleReader;
   readonly #keys: RunKeys;
   readonly #own: OwnData;
   readonly #buffers = new SampleBuffers(sharedFloats);
   readonly #sessions: SlotSessions;
-  /** Slots that compute gradients now. */
+  /** Slots that are computing gradients. */
   readonly #training = new Map<ComputeSlot, ComputeSession>();
   readonly #prefetch: Prefetch;
   readonly #consumer: TaskConsumer;
@@ -81,12 +81,12 @@ export class JobSession {
   #held = 0;
   #idle: () => void = () => {};
   #drains: () => void = () => {};
-  /** Resolves when it begins to drain. */
+  /** Resolves when draining begins. */
   readonly #drained = new Promise<undefined>((resolve) => {
     this.#drains = () => resolve(undefined);
   });
 
-  /** @throws Error when the job cannot be computed here: its model, samples or objective are not known here, or do not fit */
+  /** @throws Error if the job cannot be computed here: its model, samples or objective are unknown or invalid */
   constructor(options: JobSessionOptions) {
     const { opened, redis, slots, log } = options;
     this.#options = options;
@@ -109,7 +109,8 @@ export class JobSession {
     this.#sessions = new SlotSessions({
       job,
       onOpened: (slot, session) => {
-        // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
+        // With a single slot, versions arrive directly in its memory. If it is still computing when the next one comes, that step is
+        // over.
         if (this.#arriveInSlot)
           this.tensors.parameters.moveTo(slot.parameters(session), (arrival) =>
             slot.arrived(session, arrival),
@@ -118,11 +119,11 @@ export class JobSession {
       onUnable: options.onUnable,
     });
     const ready = Promise.all(slots.all.map((slot) => this.#sessions.of(slot)));
-    ready.catch(() => {}); // heard by the task that needs it
+    ready.catch(() => {}); // reported to the task that needs it
     this.#spans?.opening(opened.job, opened.traceparent, ready);
-    // For each slot what computes, and what is ready to in this step and the next ones.
+    // Per slot: the task it computes, and those ready for this step and the next ones.
     this.#prefetch = new Prefetch(4 * slots.size);
-    // A copy: the message lies in a buffer that is used again.
+    // Copied, because the message's buffer is reused.
     const key = Uint8Array.from(opened.taskKey);
     this.#keys = { job: opened.job, prefix: queuePrefix(opened.job, key) };
     this.#consumer = new TaskConsumer({
@@ -138,30 +139,30 @@ export class JobSession {
     });
   }
 
-  /** Tasks held, computing or not. */
+  /** Number of tasks held, computing or waiting. */
   get held(): number {
     return this.#held;
   }
 
-  /** Other owners of parts, from now on. What is computed for those before is for nobody. */
+  /** Sets new owners of parts. Results for the previous owners are discarded. */
   beginParts(parts: Parts): void {
     this.tensors.begin(parts);
     for (const [slot, session] of this.#training) slot.abandon(session);
-    // A round is between two of its steps, maybe.
+    // A round may be between two of its steps.
     this.#training.clear();
   }
 
-  /** How many tasks of one step to hold at once. */
+  /** Sets how many tasks of one step to hold at once. */
   share(tasks: number): void {
     this.#consumer.share(tasks);
   }
 
-  /** Redis was away: fetch anew. */
+  /** Redis was away: starts fetching again. */
   restart(): void {
     this.#consumer.restart();
   }
 
-  /** Takes no more tasks, hands back those that wait, and resolves when those that compute are done. */
+  /** Takes no more tasks, hands back waiting ones, and resolves when those being computed are done. */
   async drain(): Promise<void> {
     this.#draining = true;
     this.#drains();
@@ -216,7 +217,7 @@ export class JobSession {
     const { redis, slots } = this.#options;
     const size = sizeOf(this.#job.model.sampleShape);
     if (this.#isPast(task)) {
-      // A step that is computed again may be heard of later than its tasks.
+      // The news that a step is recomputed may arrive after its tasks.
       await sleep(PAST_MS);
       if (this.#isPast(task)) return this.#handBack(id);
     }
@@ -231,7 +232,7 @@ export class JobSession {
       const began = performance.now();
       const samples = await this.#timed('samples', 'queue', id, () => {
         const fetching = fetchSamples(redis, this.#keys, task, this.#reader, x, this.#own);
-        // Redis may be away: a worker that drains does not wait for it.
+        // Redis may be away, and a draining worker should not wait for it.
         return Promise.race([fetching, this.#drained]);
       });
       if (!samples) return this.#handBack(id);
@@ -241,7 +242,7 @@ export class JobSession {
       const able = performance.now();
       const slot = await this.#timed('a free slot', 'queue', id, () => slots.acquire());
       try {
-        // The version may have passed while all slots were busy.
+        // The version may have been replaced while all slots were busy.
         if (!isThere() || this.#draining) return this.#handBack(id);
         const session = await this.#sessions.of(slot);
         if (!isThere()) return this.#handBack(id);
@@ -261,12 +262,15 @@ export class JobSession {
     }
   }
 
-  /** A version that is past is nobody's any more, mostly. */
+  /** Whether a task's version has been replaced, so that its result would probably not count. */
   #isPast({ kind, step }: TaskData): boolean {
     return kind === 'train' && step < this.tensors.parameters.newest.version;
   }
 
-  /** Nobody else would take a task that this worker holds and does not compute; where it is not needed any more, nobody minds. */
+  /**
+   * No other worker takes a task that this one holds without computing it. If the task is not needed any more, handing it back is
+   * harmless.
+   */
   #handBack(id: TaskId): void {
     if (this.#closed) return;
     const reason = TaskFailure_Reason.REASON_HANDED_BACK;
@@ -330,7 +334,7 @@ export class JobSession {
     await this.#timed('gradients', 'network', id, () => sender.end(value));
   }
 
-  /** Says now and then how many local steps of a round are done. */
+  /** Reports from time to time how many local steps of a round are done. */
   #progressOf(task: TaskId): (steps: number) => void {
     let toldAt = performance.now();
     return (steps) => {
@@ -341,7 +345,7 @@ export class JobSession {
     };
   }
 
-  /** Has the trace and the spans, where there are any, say how long a part of a task took. */
+  /** Times part of a task for the profile and the spans, if enabled. */
   #timed<T>(name: string, kind: TaskPart, id: TaskId, body: () => Promise<T>): Promise<T> {
     const { trace } = this.#options;
     const spanned = this.#spans ? () => this.#spans!.part(name, id, body) : body;
@@ -350,12 +354,12 @@ export class JobSession {
     return trace.part(name, kind, { step, shard, attempt }, spanned);
   }
 
-  /** Whether a task begins with the first part of its version, and waits for the others where it needs them. */
+  /** Whether a task starts with the first part of its version, and waits for the others as it needs them. */
   #beginsEarly({ kind }: TaskData): boolean {
     return kind === 'train' && this.#arriveInSlot;
   }
 
-  /** Whether versions arrive where they are computed with, which is not where a replica changes them. */
+  /** Whether versions arrive directly in the memory of the slot. Not with replicas, which change it. */
   get #arriveInSlot(): boolean {
     return !this.#job.local && this.#options.slots.size === 1 && !this.tensors.hasAverages;
   }

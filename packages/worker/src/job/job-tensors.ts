@@ -1,4 +1,4 @@
-/** What frames bring a worker for one job: versions of its parameters, in messages or shared memory, and parts that workers exchange. */
+/** Tensors that a worker receives for one job: parameter versions, in frames or shared memory, and parts from other workers. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { CommitParts, Parts } from '@kasane/protocol/gen/kasane/v1/training';
 import {
@@ -24,7 +24,7 @@ export type JobTensorsOptions = Pick<
 
 export class JobTensors {
   readonly parameters: ParameterStore;
-  /** What evaluations take: the same, or the averages that belong to a version. */
+  /** Parameters for evaluations: the same, or the averages of a version. */
   readonly evaluated: ParameterStore;
   readonly parts: PartExchange;
   #memory: SharedTensors | undefined;
@@ -48,17 +48,17 @@ export class JobTensors {
     });
   }
 
-  /** Whether evaluations take other numbers than training. */
+  /** Whether evaluations use averages. */
   get hasAverages(): boolean {
     return this.evaluated !== this.parameters;
   }
 
-  /** Where gradients need not travel; undefined: they must. */
+  /** Shared memory for gradients; undefined if they must be sent. */
   get gradientsMemory(): OwnGradients | undefined {
     return this.#memory?.gradients;
   }
 
-  /** Part of a parameter version. @throws KasaneError PROTOCOL */
+  /** Receives part of a parameter version. @throws KasaneError PROTOCOL */
   receive(
     header: ParametersHeader | ChangesHeader | AveragesHeader | SharedParametersHeader,
     payload: Uint8Array,
@@ -80,7 +80,7 @@ export class JobTensors {
     }
   }
 
-  /** Other owners of parts, from now on. */
+  /** Sets new owners of parts. */
   begin(parts: Parts): void {
     this.parts.begin(parts);
     this.parameters.rewind(parts.step);
@@ -91,7 +91,7 @@ export class JobTensors {
     this.parts.commit(commit);
   }
 
-  /** A frame that has to do with parts. @param from which worker; undefined: the coordinator */
+  /** Receives a frame of the exchange between workers. @param from the sending worker; undefined: the coordinator */
   receivePart(
     header: PartGradientHeader | PartParametersHeader | PartStateHeader,
     payload: Uint8Array,
@@ -102,7 +102,7 @@ export class JobTensors {
     else if (from === undefined) this.parts.state(header, payload);
   }
 
-  /** Ends the versions: whoever waits for one is told so. */
+  /** Ends all waits for versions. */
   release(): void {
     this.parameters.close();
     this.evaluated.close();

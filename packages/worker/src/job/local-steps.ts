@@ -1,4 +1,4 @@
-/** Which steps a replica takes in a round, as the coordinator says it of a job. */
+/** The local steps of a round, derived from the job's description. */
 import { cut, type Range, stepsOfRound } from '@kasane/data/plan';
 import type { LocalSteps as Told } from '@kasane/protocol/gen/kasane/v1/training';
 import { exchangedParameters } from '@kasane/protocol/internal/job/job-exchange';
@@ -9,9 +9,9 @@ import { learningRate, type Schedule } from '@kasane/tensor/optim/schedules';
 import type { LocalOptimizer } from '../slots/local-updates.ts';
 
 export interface LocalStep {
-  /** Steps that the replicas have taken before it, from the beginning of the run. */
+  /** Steps that replicas have taken before it since the beginning of the run. */
   readonly step: number;
-  /** Which of the task's samples it takes. */
+  /** The samples of the task that it takes. */
   readonly range: Range;
   readonly learningRate: number;
 }
@@ -28,13 +28,13 @@ export class LocalSteps {
     this.optimizer = { optimizer, clipNorm: told.clipNorm, keepsState: told.keepsState };
   }
 
-  /** What versions and gradients are of. */
+  /** Layout of versions and gradients. */
   exchangedOf(model: Model): readonly ParameterSpec[] {
     const { optimizer, keepsState } = this.optimizer;
     return exchangedParameters(model, keepsState ? optimizer : undefined);
   }
 
-  /** Those of a training task, which is a round of one replica: one sample each at least. */
+  /** The steps of a training task, which is a round of one replica; each has at least one sample. */
   of({ step, samples }: Pick<TaskData, 'step' | 'samples'>): LocalStep[] {
     const { stepsPerEpoch, epochs } = this.#told;
     const { first, count } = stepsOfRound(step, this.#told);

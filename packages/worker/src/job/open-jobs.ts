@@ -1,4 +1,4 @@
-/** The jobs that are open at one worker, and what still closes of those it has left. */
+/** The open jobs of one worker, and closed ones that have yet to finish closing. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import { shortened } from '@kasane/protocol/internal/events/plain-text';
@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { JobSession } from './job-session.ts';
 
 export interface OpenJobsOptions {
-  /** Called when a job cannot be computed here, for others to compute it. */
+  /** Called if a job cannot be computed here, so that others compute it. */
   readonly onRefused: (job: string, why: string) => void;
   readonly log: Logger;
 }
@@ -25,7 +25,7 @@ export class OpenJobs {
     return this.#jobs.size;
   }
 
-  /** Tasks held, computing or not. */
+  /** Number of tasks held, computing or waiting. */
   get held(): number {
     return this.all().reduce((sum, { held }) => sum + held, 0);
   }
@@ -39,8 +39,8 @@ export class OpenJobs {
   }
 
   /**
-   * A job that is open already is closed first.
-   * @param begin throws an Error that says why the job cannot be computed here, and calls back where that turns out later
+   * Opens a job, after closing an earlier session of it.
+   * @param begin throws an Error with the reason if the job cannot be computed here, and calls back if that turns out later
    */
   open({ job }: JobOpened, begin: (onUnable: (why: string) => void) => JobSession): void {
     const { onRefused, log } = this.#options;
@@ -73,7 +73,7 @@ export class OpenJobs {
     for (const job of [...this.#jobs.keys()]) this.close(job);
   }
 
-  /** Resolves when everything that was closed so far is. */
+  /** Resolves when all closed jobs have finished closing. */
   async closed(): Promise<void> {
     await Promise.all(this.#closing);
   }

@@ -1,4 +1,4 @@
-/** A job as a worker computes it, from what the coordinator has told of it. */
+/** A job as a worker computes it, from the coordinator's description. */
 import { KasaneError } from '@kasane/protocol/errors';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import { whyUnfit } from '@kasane/protocol/internal/job/fit';
@@ -19,18 +19,18 @@ export interface OpenedJob {
   readonly math: MathMode;
   readonly format: SampleFormat;
   readonly requests: readonly ProgramRequest[];
-  /** Undefined: each step's gradient is exchanged. */
+  /** Undefined: the gradient of every step is exchanged. */
   readonly local: LocalSteps | undefined;
-  /** What versions and gradients are of. */
+  /** Layout of versions and gradients. */
   readonly exchanged: readonly ParameterSpec[];
-  /** To what gradients are rounded, and how they and versions travel. */
+  /** How gradients are rounded, and how they and versions are encoded. */
   readonly rounding: Rounding | undefined;
   readonly codec: FloatCodec;
-  /** A new one, for part of a test. */
+  /** A new tally, for part of a test. */
   tally(): Tally;
 }
 
-/** @throws Error when the job cannot be computed here: its model, samples or objective are not known here, or do not fit */
+/** @throws Error if the job cannot be computed here: its model, samples or objective are unknown or invalid */
 export function readOpened(opened: JobOpened): OpenedJob {
   const model = buildModel(JSON.parse(opened.model) as ModelDescription);
   const local = opened.localSteps && new LocalSteps(opened.localSteps);

@@ -1,4 +1,4 @@
-/** The parameters of one job as they arrive: the newest version, and who waits for which. */
+/** The arriving parameters of one job: the newest version, and who waits for which. */
 
 import { KasaneError } from '@kasane/protocol/errors';
 import { Checksum } from '@kasane/protocol/internal/wire/checksum';
@@ -11,20 +11,20 @@ import {
 import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { Arrival } from '../slots/slot.ts';
 
-/** What it is told of a part: with a digest where it has travelled. */
+/** Header of a part; with a digest if it was sent over a link. */
 type Part = Omit<ParametersHeader, 'kind'> | Omit<SharedParametersHeader, 'kind' | 'floats'>;
 
 interface Waiter {
   readonly version: number;
-  /** Whether it waits for all of it. */
+  /** Whether it waits for the complete version. */
   readonly whole: boolean;
   readonly resolve: (there: boolean) => void;
 }
 
-/** Of a job whose versions travel as what they add to the version before. */
+/** Options of a job whose versions are sent as changes to the previous version. */
 export interface ChangeOptions {
   readonly codec: FloatCodec;
-  /** Changes have come of a version that is not there: nothing is taken until this one, or a later one, comes whole. */
+  /** Changes refer to a version that is missing: everything is ignored until this version, or a later one, arrives whole. */
   readonly onMissing: (version: number) => void;
 }
 
@@ -35,7 +35,7 @@ interface Chunk {
   readonly chunkFloats: number;
 }
 
-/** So many versions' changes wait at most: where more come first, a later version is taken whole. */
+/** Number of versions whose changes may wait; if more arrive early, a later version is requested whole. */
 const EARLY_VERSIONS = 4;
 
 export class ParameterStore {
@@ -45,35 +45,35 @@ export class ParameterStore {
   #arriving = -1;
   #received = 0;
   readonly #checksum = new Checksum();
-  /** Of a version that comes from the owners of its chunks, in any order: which are there. */
+  /** For a version sent by the owners of its chunks, in any order: which chunks have arrived. */
   #chunks: Uint8Array = new Uint8Array(0);
   #chunkFloats = 0;
-  /** Of each chunk the version that is there, where changes come from the owners; not of any use while #chunkFloats is 0. */
+  /** For changes sent by owners: the version of each chunk; unused while #chunkFloats is 0. */
   #held: Float64Array = new Float64Array(0);
-  /** Changes that wait for the version that they are of. */
+  /** Changes waiting for their base version. */
   #early: Chunk[] = [];
-  /** A version of which a part could not be had. */
+  /** A version with a part that could not be read. */
   #lost = -1;
-  /** Until a version begins again, what comes is the rest of one that was overtaken. */
+  /** Whether the remaining parts of a replaced version are to be ignored, until a version begins again. */
   #isRewound = false;
   #closed = false;
   #waiters: Waiter[] = [];
   #onArrival: (arrival: Arrival) => void = () => {};
 
-  /** @param changes Default: versions come whole, from the owners of chunks too */
+  /** @param changes Default: versions arrive whole, also from the owners of chunks */
   constructor(parameterCount: number, changes?: ChangeOptions) {
     this.#changes = changes;
     this.#values = new Float32Array(parameterCount);
   }
 
-  /** Flat layout; whole only while `version` is not undefined. */
+  /** Flat layout; complete only while `version` is defined. */
   get values(): Float32Array {
     return this.#values;
   }
 
   /**
-   * From now on versions arrive in this memory, with what has come of the present one.
-   * @param onArrival is told of each part, and of none when a version begins
+   * From now on, versions arrive in this memory, including what has arrived of the current one.
+   * @param onArrival called for each part, and with none when a version begins
    */
   moveTo(values: Float32Array, onArrival: (arrival: Arrival) => void): void {
     values.set(this.#values);
@@ -86,15 +86,15 @@ export class ParameterStore {
     return this.#version;
   }
 
-  /** What is there of the newest version of which anything has come; of version -1 before. */
+  /** What has arrived of the newest version; version -1 before the first. */
   get newest(): Arrival {
     return { version: this.#arriving, floats: this.#received };
   }
 
   /**
-   * Takes `floats` floats of a version; `fill` writes them where it is told to, or returns false when they cannot be had any
-   * more, since a later version is on its way. Parts of one version arrive in order, versions ascend; some may be left out.
-   * @throws KasaneError PROTOCOL when the part does not fit the model, or the whole does not have the digest that came with it
+   * Receives `floats` floats of a version. `fill` writes them to the given array, or returns false if they have already been overwritten
+   * by a later version. Parts of one version arrive in order, versions ascend, and both may be skipped.
+   * @throws KasaneError PROTOCOL if the part does not fit the model, or the complete version does not match its digest
    */
   receive(header: Part, floats: number, fill: (into: Float32Array) => boolean): void {
     if (header.offset === 0) this.#lost = -1;
@@ -102,10 +102,7 @@ export class ParameterStore {
     this.#takeEarly();
   }
 
-  /**
-   * Takes part of what a version adds to the one before it.
-   * @throws KasaneError PROTOCOL as `receive` does
-   */
+  /** Receives part of the changes from one version to the next. @throws KasaneError PROTOCOL like `receive` */
   receiveChanges(header: ChangesHeader, payload: Uint8Array): void {
     const { version, offset } = header;
     const { codec, onMissing } = this.#changesOf();
@@ -128,7 +125,7 @@ export class ParameterStore {
         `parameters ${offset} to ${end} of ${total}; the model has ${this.values.length}`,
       );
     }
-    // The rest of a version that a newer one has overtaken, on the way between workers.
+    // The rest of a version that a newer one has overtaken on its way between workers.
     if (offset > 0 && (version < this.#arriving || this.#isRewound)) return;
     if (version !== this.#arriving || offset === 0) {
       this.#isRewound = false;
@@ -153,9 +150,9 @@ export class ParameterStore {
   }
 
   /**
-   * Takes a chunk of a version from its owner, or what it adds to the version before. Chunks of one version come in any order; of an
-   * earlier version none is taken.
-   * @throws KasaneError PROTOCOL when the chunk does not fit the model
+   * Receives a chunk of a version from its owner, whole or as changes. Chunks of one version arrive in any order; those of earlier
+   * versions are ignored.
+   * @throws KasaneError PROTOCOL if the chunk does not fit the model
    */
   receiveChunk(version: number, offset: number, payload: Uint8Array, chunkFloats: number): void {
     const total = this.values.length;
@@ -178,12 +175,12 @@ export class ParameterStore {
     this.#reachedTo(version, this.#chunks.indexOf(0, this.#received / chunkFloats));
   }
 
-  /** Chunks may be of different versions for a while: each takes what is added to its own. */
+  /** Chunks may be of different versions for a while: changes apply to the chunk's own version. */
   #receiveChange(change: Chunk): void {
     const { version, offset, payload, chunkFloats } = change;
     if (chunkFloats !== this.#chunkFloats) {
       if (this.#version === undefined) {
-        // Chunks of other owners, or of none: what these are cut to does not tell what is here.
+        // The chunks of other owners have different boundaries, so nothing is known about what is here.
         if (this.#chunkFloats > 0) this.#miss(version - 1);
         this.#keep(change);
         return;
@@ -211,7 +208,7 @@ export class ParameterStore {
     this.#reachedTo(version, missing < 0 ? -1 : first + missing);
   }
 
-  /** What is here is of no use: it takes a version of at least this number that comes whole. */
+  /** The current state is unusable: requests a whole version of at least this number. */
   #miss(version: number): void {
     const least = Math.max(version, this.#arriving);
     this.#chunkFloats = 0;
@@ -226,7 +223,7 @@ export class ParameterStore {
     this.#early.push({ ...change, payload: Uint8Array.from(payload) });
   }
 
-  /** A version is whole: what was to be added to it is. */
+  /** A version is complete: applies the changes that waited for it. */
   #takeEarly(): void {
     if (this.#version === undefined) return;
     for (const change of this.#early.splice(0)) this.#receiveChange(change);
@@ -244,13 +241,13 @@ export class ParameterStore {
     this.#onArrival(this.newest);
   }
 
-  /** The floats of a version up to this chunk are there; all, where it is -1. */
+  /** The floats of a version before this chunk have arrived; all of them if it is -1. */
   #reachedTo(version: number, missing: number): void {
     const end = missing < 0 ? this.values.length : missing * this.#chunkFloats;
     if (end > this.#received) this.#reached(version, end);
   }
 
-  /** What has come of versions after this one is void: it is computed with again, and sent again. */
+  /** Discards everything received after this version: it is recomputed, and sent again. */
   rewind(version: number): void {
     this.#early = [];
     if (this.#arriving <= version) return;
@@ -261,7 +258,7 @@ export class ParameterStore {
     this.#version = undefined;
   }
 
-  /** The floats of a version up to `end` are there. */
+  /** The floats of a version up to `end` have arrived. */
   #reached(version: number, end: number): void {
     const isWhole = end === this.values.length;
     this.#received = end;
@@ -274,14 +271,14 @@ export class ParameterStore {
     for (const waiter of due) waiter.resolve(waiter.version === version);
   }
 
-  /** True once exactly this version is there; false when it is past, or the job has ended. */
+  /** True once exactly this version has arrived; false if it has been replaced, or the job has ended. */
   async wait(version: number): Promise<boolean> {
     if (this.#closed) return false;
     if (this.#version !== undefined && version <= this.#version) return version === this.#version;
     return new Promise((resolve) => this.#waiters.push({ version, whole: true, resolve }));
   }
 
-  /** True once the first part of this version is there, or more; false when it is past, or the job has ended. */
+  /** True once at least the first part of this version has arrived; false if it has been replaced, or the job has ended. */
   async begun(version: number): Promise<boolean> {
     if (this.#closed) return false;
     if (version < this.#arriving) return false;
@@ -289,7 +286,7 @@ export class ParameterStore {
     return new Promise((resolve) => this.#waiters.push({ version, whole: false, resolve }));
   }
 
-  /** Nothing more will come: everyone who waits hears so. */
+  /** Nothing more will arrive: ends all waits. */
   close(): void {
     this.#closed = true;
     for (const waiter of this.#waiters) waiter.resolve(false);

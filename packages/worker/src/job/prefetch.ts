@@ -1,20 +1,19 @@
 /**
- * Bounds how many tasks hold samples before their step has come: a worker may hold the tasks of several steps, and the samples
- * of all of them would not always fit. Places go to the earliest step first. What can run now never waits for a place: it
- * would wait for tasks that wait for it.
+ * Limits how many tasks hold samples before their step begins: a worker may hold tasks of several steps, whose samples would not always
+ * fit in memory. The earliest step goes first. A task that can run now never waits, since it would wait for tasks that depend on it.
  */
 export class Prefetch {
   #free: number;
   #waiting: { readonly step: number; readonly take: () => void }[] = [];
 
-  /** @param places tasks that may hold samples ahead of their step */
+  /** @param places number of tasks that may hold samples ahead of their step */
   constructor(places: number) {
     this.#free = places;
   }
 
   /**
-   * Resolves when the samples of a task of `step` may be fetched: when there is a place, or when `due` resolves, whichever
-   * comes first. Call what it resolves to when the samples are not needed any more.
+   * Resolves when the samples of a task of `step` may be fetched: when a place is free, or when `due` resolves, whichever comes first.
+   * Call the resolved function when the samples are not needed any more.
    */
   enter(step: number, due: Promise<unknown>): Promise<() => void> {
     if (this.#free > 0) {

@@ -2,7 +2,7 @@
 import type { PartRange } from '@kasane/protocol/internal/wire/parts';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 
-/** Ranges of the flat layout that some parameters, by index, cover: neighbours joined. */
+/** Ranges of the flat layout that these parameters, by index, cover; adjacent ones are merged. */
 export function rangesOf(all: readonly ParameterSpec[], some: readonly number[]): PartRange[] {
   const joined: { start: number; end: number }[] = [];
   for (const index of [...some].sort((a, b) => a - b)) {

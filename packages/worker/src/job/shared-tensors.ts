@@ -1,4 +1,4 @@
-/** The shared memory of one job, as a worker opens it; undefined where the coordinator is on another machine. */
+/** The shared memory of one job, opened by a worker; undefined if the coordinator is on another machine. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import { SharedGradients, SharedParameters } from '@kasane/protocol/internal/wire/shared-memory';
@@ -10,7 +10,7 @@ export interface SharedTensors {
   close(): void;
 }
 
-/** Opens what the coordinator offers. Undefined when it offers nothing, or this process cannot open it. */
+/** Opens the memory that the coordinator offers. Undefined if it offers none, or this process cannot open it. */
 export function openShared(opened: JobOpened, log: Logger): SharedTensors | undefined {
   const { parametersMemory, gradientsMemory, parameterCount } = opened;
   if (!parametersMemory || !gradientsMemory) return undefined;
@@ -33,11 +33,14 @@ export function openShared(opened: JobOpened, log: Logger): SharedTensors | unde
   }
 }
 
-/** Finds places for this worker's gradients: the first shard of each step takes the first place, so that those beyond are seldom written to. */
+/**
+ * Assigns places in shared memory to this worker's gradients. The first shard of each step takes the first place, so that later places
+ * are rarely touched.
+ */
 export class OwnGradients {
   readonly #memory: SharedGradients;
   readonly #log: Logger;
-  /** Of the newest step: which place each shard has. */
+  /** The place of each shard of the newest step. */
   readonly #places = new Map<number, number>();
   #step = -1;
   #full = false;
@@ -48,9 +51,9 @@ export class OwnGradients {
   }
 
   /**
-   * Puts floats of a shard's gradient, from `offset` on, into its place. Steps must not go back: what the places of the step before
-   * hold is overwritten. A second attempt at a shard has the place of the first, and the same numbers.
-   * @returns the place; undefined where there is no room, and they must travel over the link
+   * Writes floats of a shard's gradient, from `offset` on, to its place. Steps must ascend: places of the previous step are overwritten.
+   * A second attempt at a shard writes the same numbers to the same place.
+   * @returns the place; undefined if there is no room, so that they must be sent over the link
    */
   put(step: number, shard: number, offset: number, floats: Float32Array): number | undefined {
     if (this.#full) return undefined;
@@ -69,7 +72,7 @@ export class OwnGradients {
     }
   }
 
-  /** The job has ended: what is still computed of it travels, and nobody waits for it. */
+  /** The job has ended: later gradients go over the link, and are ignored. */
   close(): void {
     this.#full = true;
     this.#memory.close();

@@ -1,4 +1,4 @@
-/** A job on the slots of a worker: a session each, opened when it is first needed. */
+/** The sessions of a job, one per slot, opened on first use. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { ComputeSession, ComputeSlot } from '../slots/compute-slots.ts';
 import { Abandoned, Unable } from '../slots/slot.ts';
@@ -8,7 +8,7 @@ import type { ParameterStore } from './parameters.ts';
 export interface SlotSessionsOptions {
   readonly job: OpenedJob;
   readonly onOpened: (slot: ComputeSlot, session: ComputeSession) => void;
-  /** Called when it turns out that the job cannot be computed here, with the reason. */
+  /** Called with the reason if the job turns out not to be computable here. */
   readonly onUnable: (why: string) => void;
 }
 
@@ -21,9 +21,9 @@ export class SlotSessions {
     this.#options = options;
   }
 
-  /** @throws Unable when the slot cannot compute the job; Abandoned when the job is over here */
+  /** @throws Unable if the slot cannot compute the job; Abandoned if the job has ended here */
   of(slot: ComputeSlot): Promise<ComputeSession> {
-    // Whoever waited for a slot may get one that has come since, and would begin anew.
+    // A task may get a slot after the job has ended, and would open it again.
     if (this.#closed.signal.aborted) return Promise.reject(new Abandoned());
     const known = this.#sessions.get(slot);
     if (known) return known;
@@ -53,12 +53,12 @@ export class SlotSessions {
           slot.abandon(opened);
           slot.close(opened);
         })
-        .catch(() => {}); // it never opened, and the task that needed it has heard
+        .catch(() => {}); // it never opened, and the error went to the task that needed it
     }
   }
 }
 
-/** Sees to it that a slot has a version's parameters, unless it has them. */
+/** Makes sure that a slot has the parameters of a version. */
 export function handParameters(
   store: ParameterStore,
   version: number,

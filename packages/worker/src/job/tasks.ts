@@ -1,6 +1,6 @@
 /**
- * All of BullMQ on the worker's side: consumers for tasks handed out ahead of their step, and one more for tasks that
- * can run now, so that waiting for parameters never keeps the latter.
+ * All use of BullMQ in the worker: consumers for tasks handed out ahead of their step, and another for tasks that can run now, so that
+ * tasks waiting for parameters never block it.
  */
 import { createRequire } from 'node:module';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
@@ -16,57 +16,57 @@ import type { Job as QueueEntry, Worker, WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
-/** Of BullMQ's files those that are needed: its index loads as many again, for what nobody uses here. */
+/** Only the needed files of BullMQ: its index loads twice as many. */
 const require = createRequire(import.meta.url);
 const { Worker: BullWorker } = require('bullmq/dist/cjs/classes/worker.js') as typeof import('bullmq');
 const { DelayedError, WaitingError } =
   require('bullmq/dist/cjs/classes/errors/index.js') as typeof import('bullmq');
 
-/** So long, in milliseconds, the queue is asked for no more tasks. */
+/** Time without fetching after the queue asks for a pause, in milliseconds. */
 const PAUSE_MS = 1_000;
-/** Of many entries without a signature, one is told of in this time, in milliseconds. */
+/** Unsigned entries are reported at most once in this time, in milliseconds. */
 const TOLD_MS = 10_000;
 /**
- * A task that is meant for others is passed on: who waits longest gets it, so it comes to each of those that are free. Whoever passes it on
- * asks for nothing else for so long, in milliseconds: it would get it back.
+ * A task meant for others is passed on: the worker that has waited longest gets it, so it reaches all free ones. Whoever passes it on
+ * pauses this long, in milliseconds, or it would get it back.
  */
 const PASS_MS = 10;
-/** As often as there may be workers who leave it to others, and once more; from then on only those are free, */
+/** Passed on as often as there may be workers that avoid it, and once more; then only those are free, */
 const PASS_TIMES = MOST_AVOIDED + 1;
-/** and it goes back into the queue for so long, in milliseconds, */
+/** and it goes back into the queue for this long, in milliseconds, */
 const LEAVE_MS = 20;
-/** and so often: then the others are gone, and whoever takes it computes it. */
+/** at most this often; then the others are gone, and whoever takes it computes it. */
 const LEAVE_TIMES = 50;
 
 export interface ConsumerOptions {
   readonly job: string;
-  /** Who this is, as tasks name it. */
+  /** This worker's ID, as tasks name it. */
   readonly worker: string;
-  /** Queues of tasks ahead of their step, by step modulo their number. */
+  /** Queues of tasks ahead of their step, chosen by step modulo their number. */
   readonly queues: readonly string[];
   readonly reissueQueue: string;
   readonly slots: number;
   readonly redis: Redis;
-  /** What the coordinator signs tasks with. */
+  /** Key that the coordinator signs tasks with. */
   readonly key: Uint8Array;
-  /** Resolves when a task is over in whatever way. Called for all tasks of an entry at once; then the entry is removed. */
+  /** Resolves when a task is over, whatever the outcome. Called for all tasks of an entry at once; then the entry is removed. */
   readonly handle: (task: TaskData) => Promise<void>;
   readonly log: Logger;
 }
 
-/** Spans of what is done with a queue, where spans are asked for. */
+/** Spans for queue operations, if tracing is on. */
 function telemetry(): Pick<WorkerOptions, 'telemetry'> {
   const traces = tracing();
   return traces ? { telemetry: traces.queues as NonNullable<WorkerOptions['telemetry']> } : {};
 }
 
-/** Leaves an entry to others. @throws what tells BullMQ so */
+/** Leaves an entry to other workers. @throws the error that BullMQ expects for this */
 async function leave(entry: QueueEntry<unknown>, token?: string): Promise<never> {
   if (entry.attemptsStarted > PASS_TIMES) {
     await entry.moveToDelayed(Date.now() + LEAVE_MS, token);
     throw new DelayedError();
   }
-  // By then this consumer's other places wait for entries behind all others.
+  // By then, this consumer's other requests wait behind all others.
   await sleep(PASS_MS);
   await entry.moveToWait(token);
   await sleep(PASS_MS);
@@ -78,11 +78,11 @@ export class TaskConsumer {
   #share: number;
   #workers: Worker[];
   #paused = false;
-  /** It is given nothing for now. */
+  /** Whether it gets no tasks for now. */
   #resting = false;
-  /** When an entry without a signature was told of last. */
+  /** When an unsigned entry was last reported. */
   #toldAt = Number.NEGATIVE_INFINITY;
-  /** When a refusal of Redis was told of last. */
+  /** When a refusal by Redis was last reported. */
   #refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ConsumerOptions) {
@@ -91,15 +91,15 @@ export class TaskConsumer {
     this.#workers = this.#start();
   }
 
-  /** Consumers that were blocked while Redis went away may sleep for ever (taskforcesh/bullmq#2964): begin anew. */
+  /** Consumers that were blocked while Redis went away may never wake up (taskforcesh/bullmq#2964), so start new ones. */
   restart(): void {
     for (const worker of this.#workers) worker.close(true).catch(() => {});
     this.#workers = this.#isStill ? [] : this.#start();
   }
 
   /**
-   * Sets how many tasks of one step are held at once, at most; 0: none is taken for now. Nothing less would do where an entry carries
-   * tasks of several steps: those held would wait for those that are not.
+   * Sets how many tasks of one step to hold at once, at most; 0 takes none. The limit is per step because an entry may carry tasks of
+   * several steps, and those held would otherwise wait for those that are not.
    */
   share(tasks: number): void {
     const before = this.#share;
@@ -117,17 +117,17 @@ export class TaskConsumer {
     }
     for (const worker of this.#workers.slice(0, -1)) {
       worker.concurrency = this.#share;
-      // Where Redis is away it begins anew.
+      // If Redis is away, it restarts later.
       if (this.#share > before && !this.#paused) this.#wake(worker).catch(() => {});
     }
   }
 
-  /** A consumer looks for how much it may hold when something that it holds ends, which may wait for what it does not hold yet. */
+  /** A consumer checks its limit only when one of its tasks ends, and that may depend on tasks it has yet to take. */
   async #wake(worker: Worker): Promise<void> {
     await worker.pause(true);
     if (!this.#isStill) await worker.resume();
     await nextTurn();
-    // What it held may have ended while it was paused, and its loop with that: nothing would begin it again.
+    // Its tasks may have ended while it was paused, and its loop with them; nothing else would restart it.
     if (!this.#isStill && this.#workers.includes(worker) && !worker.isRunning()) await worker.run();
   }
 
@@ -135,7 +135,7 @@ export class TaskConsumer {
     return this.#paused || this.#resting;
   }
 
-  /** Takes no more tasks; those held go on. */
+  /** Takes no more tasks; the ones held continue. */
   async pause(): Promise<void> {
     this.#paused = true;
     const paused = this.#workers.map((worker) => worker.pause(true).catch(() => {}));
@@ -155,7 +155,7 @@ export class TaskConsumer {
     ];
   }
 
-  /** It is removed; the coordinator hands out again what nobody has fetched. */
+  /** The entry is removed; the coordinator reissues tasks that nobody has fetched. */
   #unsigned(id: string | undefined): void {
     const now = performance.now();
     if (now - this.#toldAt < TOLD_MS) return;
@@ -165,7 +165,9 @@ export class TaskConsumer {
     );
   }
 
-  /** Redis answers, and refuses: it is not the coordinator's queue any more, or Redis is in a state that its operator has to know of. */
+  /**
+   * Redis answers with an error: the queue is no longer the coordinator's, or Redis is in a state that its operator needs to know about.
+   */
   #refused(queue: string, { message }: Error): void {
     const now = performance.now();
     if (now - this.#refusedAt < TOLD_MS) return;
@@ -186,7 +188,7 @@ export class TaskConsumer {
         const parsed = queueEntrySchema.safeParse(entry.data);
         const isForOthers = parsed.data?.tasks.some(({ avoid }) => avoid?.includes(this.#options.worker));
         if (isForOthers && entry.attemptsStarted <= LEAVE_TIMES) await leave(entry, token);
-        // Not ours to understand: it is removed, and the coordinator hands out what it still needs.
+        // An invalid entry is removed; the coordinator reissues what it still needs.
         if (parsed.success) await Promise.all(parsed.data.tasks.map((task) => handle(task)));
         else log.warn(`queue entry ${entry.id} is not a valid task list: ${parsed.error.message}`);
       },
@@ -194,19 +196,19 @@ export class TaskConsumer {
         connection: redis,
         prefix: queuePrefix(job, key),
         concurrency,
-        // Only the backstop: the coordinator sees a lost worker by its stream.
+        // Only a backstop: the coordinator notices a lost worker by its stream.
         lockDuration: 30_000,
         maxStalledCount: 1_000,
-        // Another program's limit is taken back within a second.
+        // A rate limit set by another program is lifted within a second.
         maximumRateLimitDelay: PAUSE_MS,
         removeOnComplete: { count: 0 },
         removeOnFail: { count: 0 },
-        // The coordinator has looked.
+        // The coordinator has checked it.
         skipVersionCheck: true,
         ...telemetry(),
       },
     );
-    // Missing keys and locks after Redis was wiped: the result has gone its own way, only the entry is lost.
+    // Keys and locks are missing after Redis was wiped. The result was sent separately, so only the entry is lost.
     let last = '';
     worker.on('error', (error) => {
       if (error.message !== last) log.debug(`queue ${name}: ${error.message}`);

@@ -1,14 +1,14 @@
-/** What Prometheus is told of a worker. Names and labels are listed in docs/monitoring.md. */
+/** The worker's Prometheus metrics. Names and labels are documented in docs/monitoring.md. */
 import { TaskFailure_Reason, type WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
 import { secondsBuckets } from '@kasane/protocol/internal/ports/metrics-server';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Looked at when somebody asks, not before. */
+/** What the gauges read when metrics are requested. */
 export interface WorkerFacts {
   readonly connected: boolean;
   readonly slots: number;
   readonly busy: number;
-  /** Tasks held, computing or not. */
+  /** Number of tasks held, computing or waiting. */
   readonly held: number;
   readonly jobs: number;
 }
@@ -67,7 +67,7 @@ export class WorkerMetrics {
     gauge('jobs', 'Jobs open on this worker.', ({ jobs }) => jobs);
   }
 
-  /** The worker says this to the coordinator. */
+  /** Counts a message that the worker sends to the coordinator. */
   said({ message }: WorkerMessage): void {
     if (message?.$case === 'result') {
       const { samples, computeMs } = message.value;

@@ -1,7 +1,7 @@
-/** What a worker does for its tasks, as spans: parts of those that the coordinator has for the attempts. */
+/** Spans for a worker's tasks, as children of the coordinator's spans for the attempts. */
 import { type Attributes, type Span, type Tracing, tracing } from '@kasane/protocol/internal/tracing';
 
-/** What parts of a task are called among spans, by what they are called in a profile. */
+/** Span names of parts of a task, by their names in a profile. */
 const names: Readonly<Record<string, string>> = {
   samples: 'fetch samples',
   parameters: 'wait for parameters',
@@ -13,7 +13,7 @@ const names: Readonly<Record<string, string>> = {
 export class TaskSpans {
   readonly #traces: Tracing;
   readonly #worker: string;
-  /** By the identity of the tasks that are held. */
+  /** By the identity of the tasks held. */
   readonly #held = new Map<TaskOfSpan, { readonly span: Span; readonly attributes: Attributes }>();
 
   private constructor(traces: Tracing, worker: string) {
@@ -21,13 +21,13 @@ export class TaskSpans {
     this.#worker = worker;
   }
 
-  /** Undefined when nobody asked for spans. */
+  /** Undefined if tracing is off. */
   static of(worker: string): TaskSpans | undefined {
     const traces = tracing();
     return traces && new TaskSpans(traces, worker);
   }
 
-  /** A job is opened here, until `ready` has settled. @param parent of the job, as the coordinator names it */
+  /** A job is being opened until `ready` settles. @param parent the job's span, from the coordinator */
   opening(job: string, parent: string, ready: Promise<unknown>): void {
     if (parent === '') return;
     const attributes = { 'kasane.job': job, 'kasane.worker': this.#worker };
@@ -49,14 +49,14 @@ export class TaskSpans {
       'kasane.attempt': attempt,
       'kasane.worker': this.#worker,
     };
-    // Where the entry that brought it is of the same trace, it lies in that.
+    // If the queue entry belongs to the same trace, its span is the parent.
     const { active } = this.#traces;
     const entry = active !== undefined && traceOf(active) === traceOf(parent) ? active : parent;
     const span = this.#traces.begin('work', { parent: entry, kind: 'consumer', attributes });
     this.#held.set(id, { span, attributes });
   }
 
-  /** Times a part of what is done for a task. */
+  /** Times part of a task. */
   async part<T>(name: string, id: TaskOfSpan, body: () => Promise<T>): Promise<T> {
     const held = this.#held.get(id);
     if (!held) return body();
@@ -69,7 +69,7 @@ export class TaskSpans {
     }
   }
 
-  /** The task is over here. @param failure why it came to nothing, if it did */
+  /** A task has ended here. @param failure why it failed, if it did */
   end(id: TaskOfSpan, failure?: string): void {
     this.#held.get(id)?.span.end(failure);
     this.#held.delete(id);

@@ -1,8 +1,7 @@
 /**
- * What a worker does, as events of the Chrome trace format, which Perfetto (ui.perfetto.dev) and chrome://tracing open: kernels and the
- * layers that they belong to on a row for each slot, tasks with their waiting and their network beside them. Events are written as
- * they come; the format allows a list without an end, so what a killed worker has written can be read too.
- *
+ * A worker's activity as events in the Chrome trace format, for Perfetto (ui.perfetto.dev) and chrome://tracing: kernels and their layers
+ * on a row per slot, tasks with their waits and transfers beside them. Events are written as they come; the format allows a list without
+ * an end, so the trace of a killed worker is readable, too.
  * Source: "Trace Event Format", Google, sections "JSON Array Format", "Complete Events" and "Async Events".
  */
 import { RecordFile } from '@kasane/tensor/internal/node/record-file';
@@ -17,12 +16,12 @@ export interface KernelSpan {
   readonly duration: number;
 }
 
-/** Part of a task's life: waiting in a queue, being on the way, being computed. */
+/** Part of a task: waiting in a queue, being sent, being computed. */
 export type TaskPart = 'queue' | 'network' | 'compute';
 
-/** Events that a file holds at most, about 60 MB; what comes later is left out. */
+/** Limit of events in a file, about 60 MB; later ones are dropped. */
 const MOST_EVENTS = 400_000;
-/** Milliseconds since 1970, finer than Date's. */
+/** Milliseconds since 1970, with a finer resolution than Date. */
 export const traceClock = (): number => performance.timeOrigin + performance.now();
 
 export class Trace {
@@ -33,15 +32,15 @@ export class Trace {
   #spans = 0;
 
   /**
-   * @param onTrouble hears once that the disk refuses what is to be written, and once that the file was deleted
-   * @throws the system's error, with the path, when the file cannot be begun
+   * @param onTrouble called once if the disk refuses writes, and once if the file was deleted
+   * @throws the system's error, with the path, if the file cannot be created
    */
   constructor(path: string, worker: string, onTrouble: (what: string) => void = () => {}) {
     this.#file = new RecordFile(path, { head: Buffer.from('[\n'), onTrouble });
     this.#write([{ name: 'process_name', ph: 'M', args: { name: `worker ${worker}` } }]);
   }
 
-  /** A run of a slot: its kernels, and above them the layers that neighbours among them belong to. */
+  /** A run of a slot: its kernels, and above them the layers of adjacent ones. */
   kernels(slot: number, spans: readonly KernelSpan[]): void {
     const events: object[] = [];
     let layer: { name: string; args: object; start: number; end: number } | undefined;
@@ -61,7 +60,7 @@ export class Trace {
     this.#write(events);
   }
 
-  /** Times a part of a task's life, which may overlap that of others. */
+  /** Times a part of a task, which may overlap with those of others. */
   async part<T>(name: string, kind: TaskPart, args: object, body: () => Promise<T>): Promise<T> {
     const start = traceClock();
     try {

@@ -1,6 +1,6 @@
 /**
- * A job's data as this worker reads it itself, where it can: packed data at a path or URL that the coordinator names, files of
- * the MNIST family in a folder that it names, or MNIST as it comes with Kasane.
+ * A job's data as this worker reads it, if it can: packed data at a path or URL from the coordinator, files of the MNIST family in a
+ * given folder, or the MNIST that is included in Kasane.
  */
 
 import { DataError, type Dataset } from '@kasane/data/dataset';
@@ -15,25 +15,25 @@ import { fieldBytes, sameField } from '@kasane/tensor/internal/field';
 import { SampleBuffers } from './sample-buffers.ts';
 
 /**
- * Nobody reaches the data before he has said so, so samples of a job's first tasks are staged, and the first need not wait until it
- * has been read: it is opened after that, or, where none comes, so many milliseconds after the job.
+ * Until a worker has reported that it reads the data, samples of the first tasks are staged, so the first task need not wait: the data is
+ * opened after it, or this many milliseconds after the job if there is none.
  */
 const OPEN_MS = 1_000;
 
-/** Tells the coordinator whether this worker reads the data, and otherwise why not. */
+/** Reports whether this worker reads the data, or why not. */
 export type ReportReach = (able: boolean, why: string) => void;
 
 type Own = NonNullable<SampleFormat['own']>;
 type Parts = Record<'train' | 'test', Dataset>;
 type Opened = Parts & { readonly order: SampleOrder };
 
-/** Samples one after the other, as bytes of the two fields. */
+/** Consecutive samples, as bytes of the two fields. */
 export interface OwnSamples {
-  /** Which they are. */
+  /** Their indices. */
   readonly ids: Uint32Array;
   readonly inputs: Uint8Array;
   readonly targets: Uint8Array;
-  /** Call when the inputs have been read: others will take their place. Default: they stay. */
+  /** Call when the inputs have been read, because the buffer is reused. Default: they stay. */
   readonly release?: () => void;
 }
 
@@ -46,7 +46,7 @@ export class OwnData {
   readonly #later: NodeJS.Timeout;
   readonly #buffers = new SampleBuffers((bytes) => new Uint8Array(bytes));
 
-  /** @param access what this worker reads, whatever the coordinator names */
+  /** @param access what this worker may read, whatever the coordinator names */
   constructor(format: SampleFormat, seed: number, report: ReportReach, access: Access) {
     this.#seed = seed;
     this.#report = report;
@@ -55,7 +55,7 @@ export class OwnData {
     this.#later = setTimeout(() => void this.open(), OPEN_MS).unref();
   }
 
-  /** Opens the data, once, and reports; without a word where the format names none. */
+  /** Opens the data, once, and reports; does not report if the format names no data. */
   open(): Promise<Opened | undefined> {
     this.close();
     const { own } = this.#format;
@@ -63,15 +63,15 @@ export class OwnData {
     return this.#opened;
   }
 
-  /** Nobody asks for it any more. */
+  /** Call when the job ends. */
   close(): void {
     clearTimeout(this.#later);
   }
 
   /**
-   * The samples of a task, as `Dataset.gather` gives them, and their indices. Where reading them fails, the coordinator is told to
-   * stage them from now on.
-   * @throws Error when they are out of reach
+   * The samples of a task, as `Dataset.gather` gives them, and their indices. If reading fails, the coordinator is asked to stage them
+   * from now on.
+   * @throws Error if they cannot be read
    */
   async read({ kind, epoch, first, samples }: TaskData): Promise<OwnSamples> {
     const opened = await this.open();
@@ -106,12 +106,12 @@ export class OwnData {
 /** @throws DataError */
 async function openOwn(own: Own, access: Access): Promise<Parts> {
   if (own.format === 'packed') {
-    // Loaded by jobs that have packed data: the first step of others does not wait for it.
+    // Loaded only for packed data, so that the first step of other jobs does not wait for it.
     const { openPacked } = await import('@kasane/data/packed');
     return openPacked(own.place, own.digest, access);
   }
   if (own.place !== undefined) checkPath(own.place, access, 'data.path');
-  // What comes with Kasane may be read wherever it is installed.
+  // Included data may be read wherever Kasane is installed.
   const { place = mnistDirectory() } = own;
   const parts = await openIdxApart(place, own.place === undefined ? { ...access, roots: 'any' } : access);
   for (const name of ['train', 'test'] as const) {

@@ -1,4 +1,4 @@
-/** Buffers for samples, used again: fresh ones would be zeroed and paged in for each task. */
+/** Reused buffers for samples: new ones would be zeroed and paged in for each task. */
 export class SampleBuffers<T extends Float32Array | Uint8Array> {
   readonly #make: (length: number) => T;
   readonly #idle = new Map<number, T[]>();
@@ -7,7 +7,7 @@ export class SampleBuffers<T extends Float32Array | Uint8Array> {
     this.#make = make;
   }
 
-  /** A buffer of exactly `length` elements, with whatever it held before. */
+  /** A buffer of exactly `length` elements, not cleared. */
   take(length: number): T {
     return this.#idle.get(length)?.pop() ?? this.#make(length);
   }

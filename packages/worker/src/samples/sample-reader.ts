@@ -1,4 +1,4 @@
-/** From a sample's bytes to what a network takes: augmentation, normalisation, masking, mixing. */
+/** From the bytes of samples to the network's input: augmentation, normalization, masking, mixing. */
 import { type Augmenter, augmenter } from '@kasane/data/internal/images/augment';
 import { mixUp } from '@kasane/data/internal/images/mixup';
 import { inputReader, readTargets } from '@kasane/data/internal/normalize';
@@ -9,23 +9,23 @@ import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import { type Field, fieldBytes } from '@kasane/tensor/internal/field';
 import { keyOfSeed } from '@kasane/tensor/random';
 
-/** Evaluations draw the same in every epoch, so that their figures compare. */
+/** Evaluations draw the same random numbers in every epoch, so that their results are comparable. */
 const EVALUATION_EPOCH = 0xffff_ffff;
 
-/** What randomness depends on, besides the seed. */
+/** What random numbers depend on, besides the seed. */
 export interface Occasion {
   readonly kind: TaskData['kind'];
   readonly epoch: number;
-  /** Indices of the samples in the data set. */
+  /** Indices of the samples in the dataset. */
   readonly ids: Uint32Array;
-  /** How many of them each shard has, in order. Default: they are one shard's. */
+  /** Number of samples per shard, in order. Default: a single shard. */
   readonly shards?: readonly number[] | undefined;
 }
 
 export interface SampleReader {
   readonly input: Field;
   readonly target: Field;
-  /** Reads the bytes of all inputs into `x`, and returns the targets. The bytes are left as they are. */
+  /** Reads the bytes of all inputs into `x`, and returns the targets. Does not modify the bytes. */
   read(
     inputs: Uint8Array,
     targets: Uint8Array,
@@ -34,9 +34,7 @@ export interface SampleReader {
   ): Int32Array | Float32Array;
 }
 
-/**
- * @param seed of the training
- */
+/** @param seed of the training */
 export function sampleReader(format: SampleFormat, seed: number): SampleReader {
   const { input, target, mean, std, augment, masking, mixup } = format;
   const normalize = inputReader(input, mean, std);
@@ -61,7 +59,7 @@ export function sampleReader(format: SampleFormat, seed: number): SampleReader {
   };
 }
 
-/** The samples of each shard of a task. @param sizes of the shards, in order */
+/** The ranges of a task's shards. @param sizes of the shards, in order */
 export function rangesOfShards(sizes: readonly number[]): Range[] {
   let end = 0;
   return sizes.map((size) => {
@@ -77,7 +75,7 @@ interface Mixed {
   readonly ids: Uint32Array;
 }
 
-/** Samples are only mixed with others of their shard: which shards a worker computes must not matter. @returns the mixed targets */
+/** Mixes samples only within their shard, so that results do not depend on which shards a worker computes. @returns the mixed targets */
 function mixShards(
   shards: readonly number[],
   { x, targets, ids }: Mixed,
@@ -99,7 +97,7 @@ function mixShards(
 }
 
 function changeAll(change: Augmenter, inputs: Uint8Array, size: number, ids: Uint32Array, epoch: number) {
-  // A copy: the bytes may belong to a cache, or to a frame.
+  // Copied, because the bytes may belong to a cache or a frame.
   const images = new Uint8Array(inputs);
   for (const [i, id] of ids.entries()) change(images.subarray(i * size, (i + 1) * size), id, epoch);
   return images;

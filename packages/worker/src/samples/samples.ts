@@ -1,4 +1,4 @@
-/** A task's samples: fetched from where the coordinator staged them, checked, and made ready for a slot. */
+/** A task's samples: fetched from where the coordinator staged them, verified, and prepared for a slot. */
 import { crc32 } from 'node:zlib';
 import { messageOf } from '@kasane/protocol/errors';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
@@ -11,17 +11,17 @@ import type { OwnData, OwnSamples } from './own-data.ts';
 import type { SampleReader } from './sample-reader.ts';
 
 export interface Samples {
-  /** As the network takes it, row-major. */
+  /** As the network's input, row-major. */
   readonly x: Float32Array;
-  /** Class numbers or tokens; float32 for anything else. */
+  /** Class indices or tokens; float32 for anything else. */
   readonly target: Int32Array | Float32Array;
-  /** Indices in the data set. */
+  /** Indices in the dataset. */
   readonly ids: Uint32Array;
   /** CRC-32 of `ids` as little-endian uint32. */
   readonly digest: number;
 }
 
-/** The batch is not there, or is not what the task says. */
+/** The batch is missing, or does not match the task. */
 export class BatchError extends Error {
   override readonly name = 'BatchError';
   readonly reason: TaskFailure_Reason;
@@ -31,22 +31,22 @@ export class BatchError extends Error {
   }
 }
 
-/** Whose samples. */
+/** Identifies a run in Redis. */
 export interface RunKeys {
   readonly job: string;
-  /** Of the run's keys in Redis. */
+  /** Prefix of the run's keys. */
   readonly prefix: string;
 }
 
-/** What is needed of Redis here. */
+/** The Redis commands used here. */
 export interface BatchSource {
   mgetBuffer(...keys: string[]): Promise<(Buffer | null)[]>;
 }
 
 /**
- * Fetches a task's samples and turns their inputs into `x`, as long as the model takes for so many samples. Where none are
- * staged they are read from `own`.
- * @throws BatchError when the samples are missing, out of reach, or damaged
+ * Fetches a task's samples and writes their inputs to `x`, which must have the matching length. If none are staged, reads them from
+ * `own`.
+ * @throws BatchError if the samples are missing, cannot be read, or are damaged
  */
 export async function fetchSamples(
   source: BatchSource,
@@ -83,7 +83,7 @@ export async function fetchSamples(
   return decodeSamples(frame, job, task, reader, x);
 }
 
-/** Whether Redis has answered as it should: a server that does not is no reason to say that the task cannot be computed. */
+/** Whether Redis gave a valid reply: an invalid one does not mean that the task cannot be computed. */
 const areParts = (parts: unknown, count: number): parts is Buffer[] =>
   Array.isArray(parts) && parts.length === count && parts.every((part) => Buffer.isBuffer(part));
 
@@ -128,7 +128,7 @@ export function decodeSamples(
   const [targetBytes, inputBytes] = [count * fieldBytes(target), count * fieldBytes(input)];
   const end = 4 * count + targetBytes + inputBytes;
   if (payload.length !== end) throw damaged(`${payload.length} bytes; ${count} samples take ${end}`);
-  // A copy of its own: the frame is a view at any offset, and a Buffer's slice would be one too.
+  // Copied, because the frame is a view at an arbitrary offset, and so is a Buffer's slice.
   const idBytes = new Uint8Array(payload.subarray(0, 4 * count));
   const ids = new Uint32Array(idBytes.buffer, idBytes.byteOffset, count);
   const targetEnd = 4 * count + targetBytes;

@@ -1,4 +1,4 @@
-/** Where a worker's backends are chosen: wasm, which is always there and exact, and the one of a GPU for those jobs that it may compute. */
+/** Chooses a worker's backends: wasm, which is always available and exact, and a GPU's for jobs that allow it. */
 import type { Backend, MathMode } from '@kasane/tensor/backends/backend';
 import { wasm } from '@kasane/tensor/backends/wasm/backend';
 import type { Helpers } from '@kasane/tensor/internal/backends/wasm/helpers';
@@ -7,26 +7,23 @@ import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
 import { type Compute, openGpu } from './gpu.ts';
 
 export interface Backends {
-  /** What computes here, as people see it: 'wasm 5x16 revectorized, 2 threads', 'webgpu nvidia hopper'. */
+  /** Name of the kernel, for display: 'wasm 5x16 revectorized, 2 threads', 'webgpu nvidia hopper'. */
   readonly kernel: string;
   /** Why it is slower than it could be. */
   readonly warning?: string;
-  /** The backend for jobs of this arithmetic. */
+  /** The backend for jobs with this arithmetic. */
   choose(math: MathMode): BackendChoice;
-  /** Gives the device back. */
+  /** Releases the device. */
   close(): void;
 }
 
 export interface BackendChoice {
   readonly backend: Backend;
-  /** Why the job is computed slower than it could be. */
+  /** Why the job is computed more slowly than it could be. */
   readonly warning?: string;
 }
 
-/**
- * @param helpers threads that run what wasm computes together with this one
- * @throws Error where the GPU that was asked for is not there
- */
+/** @param helpers threads that run wasm kernels together with this one @throws Error if the requested GPU is not available */
 export async function openBackends(compute: Compute, helpers?: Helpers): Promise<Backends> {
   enableRevectorization();
   const { name, revectorized, warning } = selectKernel();
@@ -50,7 +47,7 @@ export async function openBackends(compute: Compute, helpers?: Helpers): Promise
   };
 }
 
-/** Its generator of shaders is loaded where there is a device: each thread has its modules to itself. */
+/** Imported only if there is a device, since each thread loads its own modules. */
 async function onDevice(device: GPUDevice, { gpuStorage = 'f32' }: Compute) {
   const { webgpu } = await import('@kasane/tensor/backends/webgpu/backend');
   return webgpu(device, { storage: gpuStorage });

@@ -1,6 +1,6 @@
 /**
- * What a worker needs of those that compute for it. They are threads, or GPU queues (slot.ts, lent by slot-pool.ts); whoever tests
- * everything but the computation gives a worker some that only answer.
+ * What a worker needs from its compute slots. They are threads or GPU queues (slot.ts, managed by slot-pool.ts); tests of everything but
+ * the computation can pass slots that only answer.
  */
 import type { MathMode } from '@kasane/tensor/backends/backend';
 import type { Rounding } from '@kasane/tensor/internal/optim/rounding';
@@ -9,28 +9,28 @@ import type { ProgramRequest } from '@kasane/tensor/training';
 import type { LocalOptimizer, LocalUpdate } from './local-updates.ts';
 import type { Arrival, Piece, RunOptions, RunOutcome, SlotInputs } from './slot.ts';
 
-/** How a job trains beyond its programs. */
+/** Training options of a job beyond its programs. */
 export interface SessionOptions {
-  /** What replicas update themselves by; undefined: the job has no local steps. */
+  /** Optimizer of the replicas; undefined: the job has no local steps. */
   readonly local?: LocalOptimizer | undefined;
-  /** To what the gradients of a task are rounded; undefined: they are not. */
+  /** How a task's gradients are rounded; undefined: not at all. */
   readonly rounding?: Rounding | undefined;
 }
 
-/** One job's place in a slot. */
+/** A job's session in a slot. */
 export interface ComputeSession {
-  /** The parameters that it has: whose, and of which version. */
+  /** The parameters it currently has: their source and version. */
   holds: { readonly source: object; readonly version: number } | undefined;
 }
 
 export interface ComputeSlot {
-  /** Rejects when it cannot compute at all. */
+  /** Rejects if it cannot compute at all. */
   readonly ready: Promise<void>;
-  /** What computes, for people. Known once `ready`. */
+  /** Name of the kernel, for display. Known once `ready`. */
   readonly kernel: string;
   /**
-   * Prepares a job's programs. Rejects with `Unable` (slot.ts) when they do not fit.
-   * @param closed aborted when the job is over here: a slot that goes on preparing or computing it for long is replaced
+   * Compiles a job's programs. Rejects with `Unable` (slot.ts) if they do not fit.
+   * @param closed aborted when the job has ended here: a slot that keeps compiling or computing it for long is replaced
    */
   open(
     model: ModelDescription,
@@ -51,15 +51,18 @@ export interface ComputeSlot {
     onReady: (ready: readonly number[]) => void,
     options?: RunOptions,
   ): Promise<RunOutcome>;
-  /** Updates the parameters of a replica, of a session that was opened with a local optimizer. */
+  /** Updates the parameters of a replica, in a session opened with a local optimizer. */
   update(session: ComputeSession, update: LocalUpdate): Promise<void>;
-  /** More of a version is in the session's parameters; a run with another one is abandoned. */
+  /** More of a version has arrived in the session's parameters; a run with another version is abandoned. */
   arrived(session: ComputeSession, arrival: Arrival): void;
-  /** Nobody needs what the session computes: its run rejects, soon. */
+  /** The result of the session's run is not needed: it rejects soon. */
   abandon(session: ComputeSession): void;
-  /** Flat layout, for writing between runs, and what a run waits for. */
+  /** Flat layout, for writing between runs or while a run waits for them. */
   parameters(session: ComputeSession): Float32Array;
-  /** Of a session with a local optimizer: what a round begins with and, at its end, its gradient. As exchangedParameters (protocol) lays it out. */
+  /**
+   * For a session with a local optimizer: the initial state of a round and, at its end, the round's gradient. Laid out like
+   * exchangedParameters (protocol).
+   */
   exchanged(session: ComputeSession): Float32Array;
   /** Flat layout. */
   gradients(session: ComputeSession): Float32Array;
@@ -68,10 +71,10 @@ export interface ComputeSlot {
 /** The slots of a worker. */
 export interface ComputeSlots {
   readonly size: number;
-  /** Slots that compute now. */
+  /** Number of slots that are computing. */
   readonly busy: number;
   readonly all: readonly ComputeSlot[];
-  /** The next idle slot; first come, first served. Give it back with `release`. */
+  /** The next idle slot, first come, first served. Return it with `release`. */
   acquire(): Promise<ComputeSlot>;
   release(slot: ComputeSlot): void;
   close(): Promise<void>;

@@ -1,23 +1,23 @@
-/** WebGPU in Node: the one importer of the `webgpu` package, which is optional. */
+/** WebGPU in Node: the only importer of the optional package `webgpu`. */
 
 /**
- * wasm: the CPU. webgpu: a WebGPU adapter, which must be there. auto: a GPU where there is one, else the CPU. Jobs that ask for
- * exact arithmetic are computed on the CPU whatever is chosen: no GPU promises the same bits as another.
+ * wasm: the CPU. webgpu: a WebGPU adapter, which must be available. auto: a GPU if there is one, otherwise the CPU. Jobs with exact
+ * arithmetic are always computed on the CPU: results of GPUs differ in their bits.
  */
 export type Backend = 'wasm' | 'webgpu' | 'auto';
 
-/** f16: what the forward pass keeps for the backward pass takes half the memory of a GPU; it must have shader-f16. */
+/** f16: what the forward pass stores for the backward pass takes half the GPU memory; requires shader-f16. */
 export type GpuStorage = 'f32' | 'f16';
 
 /** How the slots of a worker compute. */
 export interface Compute {
   /** Default wasm. */
   readonly backend?: Backend;
-  /** Threads that run the program of a slot together, on wasm. Default 1. */
+  /** Threads per slot on wasm. Default 1. */
   readonly threads?: number;
   /** Default f32. */
   readonly gpuStorage?: GpuStorage;
-  /** Each kernel is timed, which makes a step slower. Default false. */
+  /** Times each kernel, which slows steps down. Default false. */
   readonly profile?: boolean;
 }
 
@@ -27,12 +27,12 @@ export interface Gpu {
   readonly name: string;
 }
 
-/** Dawn's instance: devices do not keep it alive by themselves. */
+/** Dawn's instance, kept here because devices do not keep it alive. */
 let instance: GPU | undefined;
 
 /**
  * The device for a backend; undefined means wasm.
- * @throws Error for 'webgpu' where there is no adapter, it cannot store what is asked for, or the package is not installed
+ * @throws Error for 'webgpu' if there is no adapter, it does not support the storage type, or the package is not installed
  */
 export async function openGpu({ backend = 'wasm', gpuStorage }: Compute): Promise<Gpu | undefined> {
   if (backend === 'wasm') return undefined;
@@ -44,7 +44,7 @@ export async function openGpu({ backend = 'wasm', gpuStorage }: Compute): Promis
         'there is no WebGPU adapter: a GPU with a Vulkan, Metal or Direct3D 12 driver is needed',
       );
     const { vendor, architecture, isFallbackAdapter } = adapter.info;
-    // A CPU that plays a GPU is slower than wasm.
+    // A software adapter is slower than wasm.
     if (backend === 'auto' && (isFallbackAdapter || architecture === 'swiftshader')) return undefined;
     if (gpuStorage === 'f16' && !adapter.features.has('shader-f16')) {
       throw new Error(

@@ -1,4 +1,4 @@
-/** The updates of one replica, which trains several steps on its own before its changes are averaged with those of others. */
+/** The updates of one replica, which trains several steps on its own before its changes are averaged with others'. */
 import { exchangedParameters, floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import type { SessionLayout } from '@kasane/tensor/backends/layout';
 import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
@@ -7,22 +7,22 @@ import type { Updater } from '@kasane/tensor/optim/updater';
 import { openUpdater } from '../peers/backend.ts';
 import type { GradientTask } from './slot.ts';
 
-/** What replicas update themselves by. */
+/** The optimizer of replicas. */
 export interface LocalOptimizer {
   readonly optimizer: OptimizerOptions;
-  /** Maximum norm of a gradient; undefined: it is not clipped. */
+  /** Maximum norm of a gradient; undefined: no clipping. */
   readonly clipNorm: number | undefined;
-  /** Whether its state comes with each version and goes with each gradient; otherwise it is zero when a round begins. */
+  /** Whether its state is exchanged with versions and gradients; otherwise it starts at zero in each round. */
   readonly keepsState: boolean;
 }
 
-/** Of a slot's session: it computes gradients in between. */
+/** Updates of a slot's session, which computes gradients in between. */
 export type LocalUpdate =
-  /** A round begins with what is exchanged. */
+  /** Begins a round with the exchanged state. */
   | { readonly kind: 'begin' }
   /**
-   * Updates the parameters by the gradients. `step` counts the updates that are in the optimizer's state; `factor` is 1 divided by the weight
-   * of the losses.
+   * Updates the parameters with the gradients. `step` counts the updates included in the optimizer's state; `factor` is 1 divided by the
+   * weight of the losses.
    */
   | {
       readonly kind: 'step';
@@ -30,7 +30,7 @@ export type LocalUpdate =
       readonly learningRate: number;
       readonly factor: number;
     }
-  /** What the round has changed, times the weight of its losses, takes the place of what it began with. */
+  /** Replaces the initial state by the round's changes, times the weight of its losses. */
   | { readonly kind: 'end'; readonly weight: number; readonly task: GradientTask };
 
 export class LocalUpdates {
@@ -40,17 +40,17 @@ export class LocalUpdates {
   readonly #updater: Updater;
   readonly #specs: readonly ParameterSpec[];
   readonly #exchanged: Float32Array;
-  /** What of it are the model's parameters. */
+  /** The model's parameters in it. */
   readonly #parametersOfVersion: Float32Array;
-  /** Of it, what the optimizer keeps, and where that is in the updater. */
+  /** The optimizer's states in it, and their counterparts in the updater. */
   readonly #states: readonly { readonly exchanged: Float32Array; readonly own: Float32Array }[];
   /** The session's. */
   readonly #parameters: Float32Array;
   readonly #gradients: Float32Array;
-  /** First step of the round, where the state begins anew. */
+  /** First step of the round, if the state starts at zero. */
   #first: number | undefined;
 
-  /** @param memory what the layout's places are offsets of */
+  /** @param memory that the layout's offsets refer to */
   static async open(
     model: Model,
     local: LocalOptimizer,
@@ -83,7 +83,7 @@ export class LocalUpdates {
     this.#gradients = new Float32Array(memory, gradients.offset, gradients.length);
   }
 
-  /** Any replica may be computed by any worker, and again: nothing is left of the round before. */
+  /** Any worker may compute any replica, repeatedly, so nothing is kept from the previous round. */
   begin(): void {
     this.#parameters.set(this.#parametersOfVersion);
     this.#updater.parameters.set(this.#parametersOfVersion);
@@ -104,8 +104,8 @@ export class LocalUpdates {
   }
 
   /**
-   * A parameter's change stands for its gradient, start - end. Statistics go their part of the way to what the gradient holds, so it holds
-   * what takes them to where they have come; so does the optimizer's state.
+   * A parameter's change is its gradient: start - end. Statistics move part of the way to the value in the gradient, so the gradient
+   * holds the value that takes them to where they are now; the same applies to the optimizer's state.
    */
   end(weight: number): void {
     for (const { exchanged, own } of this.#states) exchanged.set(own);
@@ -122,6 +122,6 @@ export class LocalUpdates {
   }
 }
 
-/** Where a statistic was going that came so far. One that goes no part of the way stays, wherever that is. */
+/** The target of a statistic that has moved this far. With a rate of 0 it does not move at all. */
 const reachedBy = (rate: number, before: number, after: number): number =>
   rate > 0 ? before + (after - before) / rate : 0;

@@ -1,4 +1,4 @@
-/** The slots of a worker: lends idle ones, replaces those whose thread died. */
+/** The slots of a worker: lends idle ones, and replaces those whose thread has died. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { Logger } from 'pino';
 import type { Trace } from '../observe/trace.ts';
@@ -34,7 +34,7 @@ export class SlotPool implements ComputeSlots {
     return this.#slots.size - this.#idle.length;
   }
 
-  /** The next idle slot; first come, first served. Give it back with `release`. */
+  /** The next idle slot, first come, first served. Return it with `release`. */
   async acquire(): Promise<Slot> {
     const slot = this.#idle.pop() ?? (await new Promise<Slot>((resolve) => this.#waiting.push(resolve)));
     await slot.ready.catch(() => {});
@@ -62,7 +62,7 @@ export class SlotPool implements ComputeSlots {
         this.#slots.delete(slot);
         const idle = this.#idle.indexOf(slot);
         if (idle >= 0) this.#idle.splice(idle, 1);
-        // A thread that cannot even start must not be replaced in a tight loop.
+        // Avoids a tight loop if threads cannot start at all.
         setTimeout(() => this.#closed || this.#add(number), 500);
       },
       (warning) => this.#log.warn(warning),

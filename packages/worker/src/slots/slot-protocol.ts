@@ -1,4 +1,4 @@
-/** What a slot's two sides share: places in the control memory, and the messages. */
+/** What both sides of a slot share: offsets in the control memory, and messages. */
 import type { MathMode } from '@kasane/tensor/backends/backend';
 import type { SessionLayout } from '@kasane/tensor/backends/layout';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
@@ -13,49 +13,49 @@ export const CONTROL_BYTES = 128;
 export const COMMAND = 0;
 /** Stages done of the last piece of the run under way, or FAILED. */
 export const STAGE = 1;
-/** RUN: a run is asked for, UPDATE: a local update; the thread sets it back to 0. */
+/** RUN or UPDATE: the requested command; the thread resets it to 0. */
 export const RUNNING = 2;
 export const SESSION = 3;
 /** By what number the thread knows the memory of the run's inputs. */
 export const INPUTS = 4;
-/** How many floats of the run's parameters are there, or ABANDONED; the thread sleeps where it needs more. */
+/** Number of the run's parameters that have arrived, or ABANDONED; the thread sleeps if it needs more. */
 export const ARRIVED = 6;
-/** Which local update: one of the three below. */
+/** Kind of local update: one of the three values below. */
 export const UPDATE_KIND = 7;
-/** Index of a float64: milliseconds that the last run computed. Words 8 and 9. */
+/** Index of a float64: duration of the last run in milliseconds. Words 8 and 9. */
 export const COMPUTE_MS = 4;
 /** Index of a float64: the learning rate of a local update. Words 10 and 11. */
 export const LEARNING_RATE = 5;
-/** Index of a float64: what a local update multiplies with. Words 12 and 13. */
+/** Index of a float64: factor of a local update. Words 12 and 13. */
 export const FACTOR = 6;
 /** Local steps before this one in its round. */
 export const LOCAL_STEP = 14;
-/** Step and shard of the task whose gradients these are, by which they are rounded; shard -1: they are not. */
+/** Step and shard of the task, which determine the rounding of its gradients; shard -1: no rounding. */
 export const STEP = 16;
 export const SHARD = 17;
 
 export const RUN = 1;
 export const UPDATE = 2;
 
-/** A round begins with what is exchanged. */
+/** Begins a round with the exchanged state. */
 export const UPDATE_BEGIN = 0;
-/** The session's parameters are updated by its gradients. */
+/** Updates the session's parameters with its gradients. */
 export const UPDATE_STEP = 1;
-/** The round is over: what it has changed takes the place of what it began with. */
+/** Ends the round: its changes replace the initial state. */
 export const UPDATE_END = 2;
 
 // What becomes of the gradients of a piece (task-table.ts).
 /** They are a shard's. */
 export const GRADIENTS_ALL = 0;
-/** They are those of its first part, and are kept. */
+/** Those of its first part, which are kept. */
 export const GRADIENTS_FIRST = 1;
-/** They are those of a further part, and are added to what was kept. */
+/** Those of a further part, added to the kept ones. */
 export const GRADIENTS_MORE = 2;
-/** They are those of its last part: what was kept is added to them, stage by stage. */
+/** Those of its last part: the kept ones are added to them, stage by stage. */
 export const GRADIENTS_LAST = 3;
 
 export const FAILED = -1;
-/** Nobody needs the run any more: it ends where it would wait, or before its next stage. */
+/** The run is not needed any more: it ends where it would wait, or before its next stage. */
 export const ABANDONED = -1;
 
 export type SlotRequest =
@@ -81,14 +81,14 @@ export type SlotResponse =
       readonly session: number;
       readonly memory: SharedArrayBuffer;
       readonly layout: SessionLayout;
-      /** What its replica begins a round with, and ends it with. */
+      /** Its replica's initial state of a round, and the round's result. */
       readonly exchanged: SharedArrayBuffer | undefined;
       readonly warning?: string;
     }
   | { readonly kind: 'refused'; readonly session: number; readonly message: string }
-  /** The thread begins to compile: until it has answered it does nothing else. */
+  /** The thread starts compiling, and does nothing else until it has answered. */
   | { readonly kind: 'opening'; readonly session: number }
-  /** In a profile: what a run computed, and when. */
+  /** When profiling: the kernels of a run with their times. */
   | { readonly kind: 'computed'; readonly kernels: readonly KernelSpan[] }
-  /** The run under way threw. */
+  /** The current run threw. */
   | { readonly kind: 'threw'; readonly message: string };

@@ -84,7 +84,7 @@ interface Opened {
   readonly words: Uint32Array;
   /** Inputs of tasks, by the number that runs call them. */
   readonly inputs: Float32Array[];
-  /** In a profile: what the last run computed. */
+  /** When profiling: the kernels of the last run. */
   readonly spans: KernelSpan[];
   readonly close: () => void;
 }
@@ -99,7 +99,7 @@ say({
   ...(backends.warning && { warning: backends.warning }),
 });
 
-// What few jobs have is loaded by those: each thread has its modules to itself, and the first step waits for them.
+// Imported only for jobs that need it: each thread loads its own modules, and the first step waits for them.
 const openUpdates: typeof LocalUpdates.open = async (...of) =>
   (await import('./local-updates.ts')).LocalUpdates.open(...of);
 const openRounded = async (...of: ConstructorParameters<typeof RoundedGradients>) =>
@@ -130,7 +130,7 @@ async function open(
     const sums = new GradientSums(model, opened.memory, opened.layout);
     const updates = local && (await openUpdates(model, local, opened.memory, opened.layout));
     const { offset, length } = opened.layout.gradients;
-    // What a round has changed lies where its version came.
+    // The changes of a round are where its version arrived.
     const gradients = updates
       ? new Float32Array(updates.exchanged)
       : new Float32Array(opened.memory, offset, length);
@@ -153,7 +153,7 @@ async function open(
   }
 }
 
-/** A stage that says when its kernels were computed, as far as its backend does. */
+/** A stage that also records when its kernels ran, as far as its backend knows. */
 function timed(stage: BackendStage, spans: KernelSpan[]): BackendStage {
   const run = (): Eventually<void> => {
     if (!stage.profile) return stage.run();
@@ -169,7 +169,7 @@ function timed(stage: BackendStage, spans: KernelSpan[]): BackendStage {
   return { ...stage, run };
 }
 
-/** The main thread is woken when there is enough to send: for a small model a wake-up costs a tenth of the computation. */
+/** Wakes the main thread only when there is enough to send: for a small model, a wake-up costs a tenth of the computation. */
 function stagesOf(model: Model, stages: readonly BackendStage[]): Stage[] {
   let bytes = 0;
   return stages.map((stage, index) => {
@@ -181,10 +181,7 @@ function stagesOf(model: Model, stages: readonly BackendStage[]): Stage[] {
   });
 }
 
-/**
- * Sleeps until so many floats of the parameters are there.
- * @returns the milliseconds it slept; undefined where nobody needs the run any more
- */
+/** Sleeps until this many floats of the parameters have arrived. @returns the milliseconds slept; undefined if the run was abandoned */
 function arrival(floats: number): number | undefined {
   const began = performance.now();
   for (;;) {
@@ -296,7 +293,7 @@ for (;;) {
       if (asked === RUN) await run();
       else if (asked === UPDATE) update();
     } catch (error) {
-      // The thread's end says so: nobody is lent a slot whose device is gone. The pool starts another, with the device there is then.
+      // Ends the thread, so that a slot without its device is never lent. The pool starts another with whatever device is available then.
       if (error instanceof DeviceLostError) throw error;
       say({ kind: 'threw', message: (error as Error).message });
       Atomics.store(words, STAGE, FAILED);

@@ -1,6 +1,6 @@
 /**
- * A slot as the main thread sees it: a compute thread, and the memory of its sessions, which this side writes inputs to
- * and reads gradients from without a message.
+ * A slot as seen by the main thread: a compute thread and the shared memory of its sessions, which this side writes inputs to and reads
+ * gradients from without messages.
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -49,14 +49,14 @@ import { type TaskRow, TaskTable, tableBytes } from './task-table.ts';
 /** How long a thread with a device may take to end. */
 const GPU_EXIT_MS = 2000;
 
-/** How long a thread may go on with what nobody needs any more: a stage is computed to its end, and so is a compilation. */
+/** How long a thread may keep working on what is not needed any more: stages and compilations cannot be interrupted. */
 const OVER_MS = 3000;
 
 /** Of all samples of a task. */
 export interface SlotInputs {
   /** Copied unless its memory is shared. */
   readonly x: Float32Array;
-  /** Class numbers or tokens, or numbers to come near to: as the program declares its target. */
+  /** Class indices, tokens or regression targets, as declared by the program. */
   readonly target: Int32Array | Float32Array;
   readonly ids: Uint32Array;
   readonly key: Uint32Array;
@@ -72,7 +72,7 @@ export interface SlotSession extends ComputeSession {
   readonly inputs: Map<Float32Array, number>;
 }
 
-/** all: of a shard. first, more: of a part of it, kept and added up. last: of its last part, with what was kept. */
+/** all: those of a shard. first, more: those of a part, which are kept and added up. last: those of its last part, plus the kept ones. */
 export type GradientUse = 'all' | 'first' | 'more' | 'last';
 const uses: Readonly<Record<GradientUse, number>> = {
   all: GRADIENTS_ALL,
@@ -89,7 +89,7 @@ const updateKinds: Readonly<Record<LocalUpdate['kind'], number>> = {
   end: UPDATE_END,
 };
 
-/** By what a gradient is rounded. */
+/** Determines the rounding of a gradient. */
 export interface GradientTask {
   readonly step: number;
   readonly shard: number;
@@ -100,36 +100,36 @@ export interface Piece {
   readonly request: ProgramRequest;
   /** The first of them. */
   readonly start: number;
-  /** What becomes of the gradients. Default 'all'. */
+  /** How the gradients are used. Default 'all'. */
   readonly use?: GradientUse;
-  /** What becomes of them in a group of shards, where they are all of a shard's. Default: they are the task's. */
+  /** How they are combined in a group of shards, once they are a shard's. Default: they are the task's. */
   readonly shard?: ShardSum;
 }
 
 export interface RunOptions {
-  /** The version that it computes with, where that is still arriving: the rest is told by `arrived`. Default: all is there. */
+  /** The version it computes with, if that is still arriving; `arrived` reports the rest. Default: all has arrived. */
   readonly arrival?: Arrival | undefined;
-  /** The task whose gradient it is, by which that is rounded, where its job has that. Default: it is none, and is not rounded. */
+  /** The task of the gradient, which determines its rounding. Default: no rounding. */
   readonly task?: GradientTask | undefined;
 }
 
-/** So many floats of a version of the parameters, from the first on, are there. */
+/** The first `floats` floats of a version have arrived. */
 export interface Arrival {
   readonly version: number;
   readonly floats: number;
 }
 
-/** The thread cannot prepare a job's programs: trying again would not help. */
+/** The thread cannot compile a job's programs, and another attempt would not help. */
 export class Unable extends Error {}
 
-/** The thread was ended, since it went on with a job that is over. */
+/** The thread was ended because it was still working for a closed job. */
 export class GivenUp extends Error {
   constructor() {
     super('it was still at work for a job that is over');
   }
 }
 
-/** A run that nobody needs any more ended early. */
+/** A run ended early because its result was not needed any more. */
 export class Abandoned extends Error {
   constructor() {
     super('the computation was abandoned');
@@ -140,9 +140,9 @@ export class Abandoned extends Error {
 export interface PieceOutcome {
   readonly lossSum: number;
   readonly metricSum: number;
-  /** How many losses `lossSum` has. */
+  /** Number of losses in `lossSum`. */
   readonly counted: number;
-  /** What `lossSum` and the gradients are divided by in the end, of this part: the number of losses or the sum of their weights. */
+  /** Divisor of `lossSum` and the gradients, for this part: the number of losses or the sum of their weights. */
   readonly weight: number;
 }
 
@@ -168,7 +168,7 @@ export class Slot implements ComputeSlot {
   /** Of the last run. The thread has none at first. */
   #table = new TaskTable(new SharedArrayBuffer(0));
   #nextSession = 0;
-  /** What the thread compiles now. */
+  /** The session that the thread is compiling. */
   #compiling: number | undefined;
   #running: { readonly session: SlotSession; readonly version: number | undefined } | undefined;
   #threw = '';
@@ -179,9 +179,9 @@ export class Slot implements ComputeSlot {
   readonly ready: Promise<void>;
 
   /**
-   * @param onDeath called once when the thread ends although nobody closed the slot
-   * @param compute how; jobs of exact arithmetic are computed by wasm whatever it says
-   * @param onComputed hears of each run of a profile
+   * @param onDeath called once if the thread ends although the slot was not closed
+   * @param compute jobs with exact arithmetic use wasm in any case
+   * @param onComputed called after each profiled run
    */
   constructor(
     onDeath: (error: Error) => void,
@@ -234,7 +234,7 @@ export class Slot implements ComputeSlot {
     this.ready.catch(() => {});
   }
 
-  /** Name of the matrix kernel in use, once `ready`. */
+  /** Name of the matrix kernel, once `ready`. */
   get kernel(): string {
     return this.#kernel;
   }
@@ -244,7 +244,7 @@ export class Slot implements ComputeSlot {
     return this.#team?.threads ?? [];
   }
 
-  /** Compiles a job's programs in the thread. @throws Unable when they do not fit */
+  /** Compiles a job's programs in the thread. @throws Unable if they do not fit */
   open(
     model: ModelDescription,
     requests: readonly ProgramRequest[],
@@ -311,7 +311,7 @@ export class Slot implements ComputeSlot {
     };
   }
 
-  /** Updates the parameters of a session's replica. @throws Error when the thread died */
+  /** Updates the parameters of a session's replica. @throws Error if the thread died */
   async update(session: SlotSession, update: LocalUpdate): Promise<void> {
     if (this.#dead) throw this.#dead;
     const words = this.#words;
@@ -329,7 +329,7 @@ export class Slot implements ComputeSlot {
     }
     Atomics.store(words, RUNNING, UPDATE);
     this.#wake();
-    // The thread may wake this side for the run before, whose end was seen without that.
+    // The wake-up may belong to the previous run, whose end was seen without it.
     while (Atomics.load(words, STAGE) === 0) {
       const waiting = Atomics.waitAsync(words, STAGE, 0);
       if (waiting.async) await waiting.value;
@@ -337,7 +337,10 @@ export class Slot implements ComputeSlot {
     if (Atomics.load(words, STAGE) === FAILED) throw this.#whyFailed();
   }
 
-  /** More of a version is in the session's parameters: a run that waits for it goes on, one with another version is abandoned. */
+  /**
+   * More of a version has arrived in the session's parameters: a run that waits for it continues, and one with another version is
+   * abandoned.
+   */
   arrived(session: SlotSession, { version, floats }: Arrival): void {
     const running = this.#running;
     if (running?.session !== session || running.version === undefined) return;
@@ -348,14 +351,14 @@ export class Slot implements ComputeSlot {
     }
   }
 
-  /** Nobody needs what this session computes. */
+  /** Abandons the session's run. */
   abandon(session: SlotSession): void {
     if (this.#running?.session !== session) return;
     Atomics.store(this.#words, ARRIVED, ABANDONED);
     Atomics.notify(this.#words, ARRIVED);
   }
 
-  /** Ends the thread if it still computes for a job that is over, and for no other. One with a device may hang when it is ended. */
+  /** Ends the thread if it is still working for a closed job, and for no other. Not with a GPU, where it might hang. */
   #giveUpSoon(session: number): void {
     if (!this.#kernel.startsWith('wasm')) return;
     const isLeft = () => this.#opening.has(session) || this.#running?.session.id === session;
@@ -370,12 +373,12 @@ export class Slot implements ComputeSlot {
     setTimeout(look, OVER_MS).unref();
   }
 
-  /** The session's parameters, for writing between runs. */
+  /** The session's parameters, to be written between runs. */
   parameters(session: SlotSession): Float32Array {
     return this.#view(session, session.layout.parameters);
   }
 
-  /** What a round of the session's replica begins with and, at its end, its gradient. */
+  /** The initial state of a round of the session's replica and, at its end, the round's gradient. */
   exchanged({ exchanged }: SlotSession): Float32Array {
     if (!exchanged) throw new Error('the session was opened without a local optimizer');
     return exchanged;
@@ -395,7 +398,7 @@ export class Slot implements ComputeSlot {
   async #end(): Promise<void> {
     this.#dead ??= new Error('the compute slot was closed');
     if (this.#backend !== undefined && this.#backend !== 'wasm') {
-      // It has a device to give back first.
+      // It has to release its device first.
       const ended = once(this.#thread, 'exit');
       this.#send({ kind: 'exit' });
       await Promise.race([ended, sleep(GPU_EXIT_MS, undefined, { ref: false })]);
