@@ -1,6 +1,6 @@
 /**
- * Where the coordinator's backend is chosen: wasm, on the CPU that it has, for the bits are the same on every machine. What compiles whole
- * models is in `model-backend.ts`, for threads: the coordinator itself updates parameters, and starts sooner without it.
+ * The coordinator's backend: wasm on the CPU, which gives the same bits on every machine. Compiling whole models is left to threads
+ * (`model-backend.ts`): the coordinator itself only updates parameters, and starts faster without the compiler.
  */
 
 export { openUpdater } from '@kasane/tensor/backends/wasm/updater';

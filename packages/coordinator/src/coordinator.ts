@@ -1,4 +1,4 @@
-/** Puts a coordinator together: store, Redis, jobs, gRPC. */
+/** Assembles a coordinator: store, Redis, jobs, gRPC. */
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,37 +45,37 @@ import { VERSION } from './version.ts';
 import { WorkerRegistry } from './workers.ts';
 
 export interface CoordinatorOptions {
-  /** Address to listen on; beyond loopback `token` is required, or tokens in the state directory. */
+  /** Address to listen on. Beyond loopback, `token` or tokens in the state directory are required. */
   readonly host: string;
-  /** 0 for a free one. */
+  /** 0: any free port. */
   readonly port: number;
   readonly redisUrl: string;
-  /** Redis as workers reach it, when that differs from `redisUrl`. */
+  /** Redis URL for workers, if it differs from `redisUrl`. */
   readonly announceRedisUrl?: string | undefined;
-  /** Folder for the job store, checkpoints and models; made when missing. */
+  /** Folder for the job store, checkpoints and models; created if missing. */
   readonly stateDirectory: string;
-  /** May do everything. With it, or with tokens in the state directory, callers need one on loopback too. */
+  /** Grants every scope. With it, or with tokens in the state directory, callers need a token even on loopback. */
   readonly token?: string | undefined;
   /** Default: plain text. */
   readonly tls?: ServerTls | undefined;
   readonly log: Logger;
-  /** Which way gradients take. Default `auto`: by the size of the model, and by who reaches whom. */
+  /** How gradients are exchanged. Default `auto`: chosen by the size of the model and by which workers can reach each other. */
   readonly exchange?: ExchangeMode | undefined;
-  /** When tasks are handed out again; the defaults suit most clusters. */
+  /** Timeouts after which tasks are reissued; the defaults suit most clusters. */
   readonly decide?: Partial<DecideOptions>;
-  /** What jobs may name: folders and hosts. Default: on loopback anything, elsewhere no folder. */
+  /** Folders and hosts that jobs may read from. Default: anything on loopback, otherwise no folder. */
   readonly access?: Partial<Access> | undefined;
-  /** What differs from `defaultLimits`. */
+  /** Overrides of `defaultLimits`. */
   readonly limits?: Partial<Limits>;
-  /** Answer gRPC's health and reflection services, for programs that are not ours. Default true. */
+  /** Serve gRPC's health and reflection services. Default true. */
   readonly standardServices?: boolean;
-  /** After which a batch that nobody fetched leaves Redis; it is staged anew when somebody comes. Default 3600. */
+  /** Seconds after which an unfetched batch expires in Redis; it is staged again if a worker asks for it. Default 3600. */
   readonly batchExpirySeconds?: number;
-  /** Called after each step with where its time went. */
+  /** Called after each step with the time that each part of it took. */
   readonly onStep?: (times: StepTimes) => void;
-  /** Send jobs as runs to this MLflow. Default: nowhere. */
+  /** Export jobs as runs to this MLflow server. Default: none. */
   readonly mlflow?: MlflowOptions | undefined;
-  /** Serve metrics and health there. Default: nowhere. */
+  /** Serve metrics and health on this address. Default: not served. */
   readonly metrics?: MetricsOptions | undefined;
 }
 
@@ -84,17 +84,18 @@ export interface Coordinator {
   readonly address: string;
   /** Whether callers need a token. */
   readonly asksToken: boolean;
-  /** For clients in this process: may read and submit. */
+  /** Token for clients in this process, with the scopes read and submit. */
   readonly ownToken: string;
-  /** For the process that it runs in: what its disk refuses to keep of a job, if it does. */
+  /** What could not be written to disk for a job, if anything; for the process that embeds the coordinator. */
   readonly unkept: (job: string) => Unkept | undefined;
   /** Stops serving; a running job is resumed by the next coordinator on the same state directory. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a coordinator. What it had opened is closed again when it cannot start.
- * @throws KasaneError USAGE (a token that nobody could show), UNREACHABLE (Redis), CANNOT_LISTEN, STATE_IN_USE, STATE_UNUSABLE, or FILE_DAMAGED (the state directory)
+ * Starts a coordinator. If that fails, everything it had opened is closed again.
+ * @throws KasaneError USAGE (invalid token), UNREACHABLE (Redis), CANNOT_LISTEN, STATE_IN_USE, STATE_UNUSABLE, or FILE_DAMAGED (the state
+ * directory)
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   if (options.token !== undefined) checkToken(options.token);
@@ -109,17 +110,17 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
 }
 
-/** What closes again what was opened, last things last. */
+/** Close functions of what has been opened, in the order of opening; run in reverse. */
 type Closers = (() => unknown)[];
 
 async function closeAll(opened: Closers): Promise<void> {
   for (const close of opened.splice(0).reverse()) await close();
 }
 
-/** How long a start waits for another program that has the database locked, in milliseconds. */
+/** How long a start waits while another program holds the database lock, in milliseconds. */
 const LOCKED_MS = 30_000;
 
-/** Opens a state directory that nobody else uses, and that is whole. @param opened gets what closes it again */
+/** Opens a state directory that is undamaged and not in use. @param opened receives its close functions */
 async function openState(
   directory: string,
   log: Logger,
@@ -144,13 +145,16 @@ async function openState(
   }
 }
 
-/** Removes what a coordinator that was killed has left of files. Nobody else has the state directory, and no job of this process writes yet. */
+/**
+ * Removes temporary files left by a coordinator that was killed. Safe because nobody else has the state directory, and no job of this
+ * process writes yet.
+ */
 async function sweepJobs(stateDirectory: string, store: JobStore, log: Logger): Promise<void> {
   for (const job of await finishDeletions(stateDirectory, (id) => store.get(id) !== undefined))
     log.info({ job }, `removed the files of ${job}, which has been deleted`);
   for (const digest of await settleModels(stateDirectory, (digest) => store.models.has(digest)))
     log.info(`removed the weights ${digest}, which no registered model uses`);
-  const leftIn = (folder: string) => sweepTemporaryFiles(join(stateDirectory, folder)).catch(() => 0); // it may not be there yet
+  const leftIn = (folder: string) => sweepTemporaryFiles(join(stateDirectory, folder)).catch(() => 0); // the folder may not exist yet
   const left = (await leftIn(JOBS)) + (await leftIn(MODELS));
   if (left > 0) log.info(`removed ${left} unfinished files left by a coordinator that was killed`);
 }
@@ -170,7 +174,7 @@ async function metricsOf(
   });
 }
 
-/** @param opened gets what closes the server */
+/** @param opened receives the server's close function */
 async function serveMetrics(
   metrics: CoordinatorMetrics,
   options: MetricsOptions,
@@ -178,7 +182,7 @@ async function serveMetrics(
   opened: Closers,
 ): Promise<void> {
   const { startMetricsServer } = await import('@kasane/protocol/internal/ports/metrics-server');
-  // Without Redis it waits, and goes on by itself: starting it again would not help.
+  // Healthy even without Redis: the coordinator recovers by itself, and a restart would not help.
   const server = await startMetricsServer(options, {
     metrics: () => metrics.page(),
     health: () => undefined,
@@ -187,7 +191,7 @@ async function serveMetrics(
   log.info(`metrics at ${server.url}/metrics`);
 }
 
-/** Returns what ends it. */
+/** Returns a function that stops the export. */
 async function sendToMlflow(options: MlflowExportOptions): Promise<() => Promise<void>> {
   const { MlflowExport } = await import('./mlflow/export.ts');
   const exporting = new MlflowExport(options);
@@ -195,7 +199,7 @@ async function sendToMlflow(options: MlflowExportOptions): Promise<() => Promise
   return () => exporting.close();
 }
 
-/** @param opened gets what closes again what was opened, last things last */
+/** @param opened receives the close functions of what it opens */
 async function start(options: CoordinatorOptions, opened: Closers): Promise<Coordinator> {
   const { log, redisUrl } = options;
   const stateDirectory = resolve(options.stateDirectory);

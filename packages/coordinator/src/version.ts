@@ -1,4 +1,4 @@
-/** Which Kasane this is. */
+/** The version of Kasane. */
 import { readFileSync } from 'node:fs';
 
 export const { version: VERSION } = JSON.parse(

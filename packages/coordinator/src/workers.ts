@@ -1,4 +1,4 @@
-/** The workers connected now, as the rest of the coordinator sees them; the connections behind them are in `serve/`. */
+/** The connected workers, as the rest of the coordinator sees them; their connections are in `serve/`. */
 import type { DepartedWorker } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { BAD_FRAMES, DEPARTED_WORKERS, KEPT_NAME_MS, REMEMBERED_WORKERS } from '@kasane/protocol/limits';
@@ -6,24 +6,24 @@ import { messageOfReason, type Reason } from '@kasane/protocol/reasons';
 import { keepNewest } from './newest.ts';
 import type { EncodedVersion } from './params/encoded-version.ts';
 
-/** What a worker's connection tells of it. */
+/** Live state of a worker's connection. */
 export interface Seen {
-  /** Slots that compute, and tasks that wait, by its last heartbeat. */
+  /** Computing slots and waiting tasks, from its last heartbeat. */
   readonly busy: number;
   readonly waiting: number;
   /** By performance.now(). */
   readonly heardAt: number;
   readonly bytesReceived: number;
   readonly bytesSent: number;
-  /** Bytes that wait to be sent to it. */
+  /** Bytes waiting to be sent to it. */
   readonly bytesUnsent: number;
 }
 
-/** Who is behind a worker's name: by which token it was let in, and which process it is. */
+/** Who is behind a worker's name: the token it connected with, and its process. */
 export interface Owner {
-  /** Of the gate. */
+  /** From the gate. */
   readonly caller: string;
-  /** What the process drew when it started, as hex; empty: it says none. */
+  /** Random ID of the process, hex; empty if the worker sends none. */
   readonly session: string;
 }
 
@@ -31,7 +31,7 @@ export interface ConnectedWorker {
   readonly id: string;
   readonly owner: Owner;
   readonly host: string;
-  /** The IP address from which it is connected. */
+  /** The IP address it is connected from. */
   readonly address: string;
   readonly slots: number;
   readonly backend: string;
@@ -40,9 +40,9 @@ export interface ConnectedWorker {
   draining: boolean;
   tasksDone: number;
   tasksFailed: number;
-  /** Why it gets no shards of a job for now, by the job's id. */
+  /** By job ID: why it gets no shards for now. */
   readonly resting: Map<string, Reason>;
-  /** Where its gradients go, for people, by the job's id. */
+  /** By job ID: where its gradients go, for users. */
   readonly routes: Map<string, Reason>;
   seen(): Seen;
   /** Ends its connection. */
@@ -50,22 +50,22 @@ export interface ConnectedWorker {
   /** Sends a control message. */
   send(message: NonNullable<ConnectResponse['message']>): void;
   /**
-   * Sends a parameter version of a job. A link that is still busy with an earlier version skips those in between: only the
-   * newest of each job is of use.
-   * @param changes what the version adds to the one that was published to it before: sent in its place, if that one was sent
+   * Sends a parameter version of a job. If the link is still busy with an earlier version, the ones in between are skipped: only the
+   * newest matters.
+   * @param changes relative to the version published before; sent instead of the whole version if that one was sent
    */
   publish(job: string, whole: () => EncodedVersion, changes?: EncodedVersion): void;
-  /** Sends a frame that another worker has sent here for it. */
+  /** Forwards a frame from another worker. */
   relay(frame: Buffer): void;
   /** Sends part of what workers exchange: of a slow link little is under way at once. Resolves when there is room for the next. */
   relayPaced(frame: Buffer): Promise<void>;
   /** Measures its link, once. @param onRate hears how many bytes a second it carries */
   probe(onRate: (bytesPerSecond: number) => void): void;
-  /** Sends what belongs to the version of the job that was published last, after it. */
+  /** Sends frames that belong to the job's last published version, after it. */
   publishMore(job: string, more: EncodedVersion): void;
 }
 
-/** A worker that was sent away for what it sent. */
+/** A worker that was disconnected because of invalid frames. */
 export interface Quarantined {
   readonly id: string;
   readonly host: string;
@@ -77,12 +77,12 @@ export interface Quarantined {
 export class WorkerRegistry {
   readonly #workers = new Map<string, ConnectedWorker>();
   #departed: readonly DepartedWorker[] = [];
-  /** Bad frames of each owner, connected or not: a name is chosen by whoever says it. */
+  /** Bad frames by owner, connected or not: a name alone proves nothing. */
   readonly #strikes = new Map<string, number>();
   readonly #quarantined = new Map<string, Quarantined>();
-  /** Who had a name last, and when that one broke off. */
+  /** The last owner of each name, and when it disconnected. */
   readonly #kept = new Map<string, Owner & { readonly leftAt: number }>();
-  /** When each worker was last heard from: asked with every answer, so no map of all of them is made. */
+  /** When each worker was last heard from. Read with every answer, so it is a view instead of a copy. */
   readonly heardAt: Pick<ReadonlyMap<string, number>, 'get' | 'size'>;
 
   constructor() {
@@ -113,7 +113,7 @@ export class WorkerRegistry {
     return true;
   }
 
-  /** Newest first; few. */
+  /** The last few, newest first. */
   get departed(): readonly DepartedWorker[] {
     return this.#departed;
   }
@@ -131,7 +131,7 @@ export class WorkerRegistry {
     return this.#workers.size;
   }
 
-  /** Whether a name is another's: of a worker that is connected, or that broke off a moment ago and may come back. */
+  /** Whether a name belongs to another worker that is connected, or has just lost its connection and may come back. */
   isTaken(id: string, owner: Owner, now = performance.now()): boolean {
     const connected = this.#workers.get(id)?.owner;
     if (connected) return !isSame(connected, owner);
@@ -139,7 +139,7 @@ export class WorkerRegistry {
     return kept !== undefined && now - kept.leftAt < KEPT_NAME_MS && !isSame(kept, owner);
   }
 
-  /** A frame of a worker was damaged or did not fit. The third sends it away: returns why, then. */
+  /** Counts a bad frame. Returns the quarantine if this was the third. */
   strike(worker: string, owner: Owner, host: string, why: string): Quarantined | undefined {
     const key = keyOf(worker, owner);
     const count = (this.#strikes.get(key) ?? 0) + 1;
@@ -151,12 +151,12 @@ export class WorkerRegistry {
     return quarantined;
   }
 
-  /** Why a worker is not let in. Others of its name are not concerned. */
+  /** Why a worker may not connect. Others with its name are not affected. */
   quarantineOf(worker: string, owner: Owner): Quarantined | undefined {
     return this.#quarantined.get(keyOf(worker, owner));
   }
 
-  /** Those that were sent away last, in that order; few. */
+  /** The last few quarantined workers, in order. */
   quarantined(): Quarantined[] {
     return [...this.#quarantined.values()].slice(-DEPARTED_WORKERS);
   }
@@ -164,6 +164,6 @@ export class WorkerRegistry {
 
 const isSame = (a: Owner, b: Owner) => a.session !== '' && a.session === b.session && a.caller === b.caller;
 
-/** What is held against a worker is held against its process; against its name only where it does not say which process it is. */
+/** Strikes count against a worker's process, or against its name if it sends no process ID. */
 const keyOf = (worker: string, { caller, session }: Owner) =>
   `${caller}\n${session === '' ? `name ${worker}` : session}`;

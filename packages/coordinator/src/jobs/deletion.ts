@@ -1,4 +1,4 @@
-/** Deletes jobs that have ended, with all that is kept of them: rows, files, and what is left of them in Redis. */
+/** Deletes ended jobs with everything stored about them: rows, files and leftovers in Redis. */
 import { realpath } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -25,8 +25,8 @@ export interface DeletionOptions {
 }
 
 /**
- * Deletes a job that has ended. Returns the bytes of its files.
- * @throws KasaneError JOB_STATE when it has not ended or others start from its weights, STATE_UNUSABLE, STATE_IN_USE
+ * Deletes an ended job. Returns the size of its files in bytes.
+ * @throws KasaneError JOB_STATE if it has not ended or other jobs start from its weights, STATE_UNUSABLE, STATE_IN_USE
  */
 export async function deleteJob(
   record: JobRecord,
@@ -42,18 +42,18 @@ export async function deleteJob(
   try {
     await written({ writing: 'deletion' }, async () => {
       await markDeleted(store.place, stateDirectory, id);
-      // Somebody may have begun to start from it meanwhile.
+      // A job that starts from it may have been submitted meanwhile.
       await check();
       events.forget(id);
       await store.delete(id);
     });
   } catch (error) {
-    await unmarkDeleted(stateDirectory, id).catch(() => {}); // the next coordinator does, and the job stays
+    await unmarkDeleted(stateDirectory, id).catch(() => {}); // the next coordinator removes the mark, and the job stays
     throw error;
   }
   const left = store.get(id);
   if (left) {
-    // Somebody resumed it meanwhile.
+    // The job was resumed meanwhile.
     await unmarkDeleted(stateDirectory, id);
     requireEnded(left);
   }
@@ -75,7 +75,7 @@ function requireEnded({ id, state }: JobRecord): void {
   );
 }
 
-/** What has yet to read its weights would fail. @throws KasaneError JOB_STATE */
+/** Jobs that have yet to read its weights would fail. @throws KasaneError JOB_STATE */
 async function requireUnused(id: string, starts: readonly Start[], stateDirectory: string): Promise<void> {
   const folder = (await placeOf(join(stateDirectory, JOBS, id))) + sep;
   for (const { user, init } of starts) {
@@ -85,5 +85,5 @@ async function requireUnused(id: string, starts: readonly Start[], stateDirector
   }
 }
 
-/** Where a path leads: links may, to a file that has another path here. */
+/** Resolves links: the same file may be known by another path. */
 const placeOf = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));

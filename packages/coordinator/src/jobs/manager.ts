@@ -1,4 +1,4 @@
-/** The life of jobs as users see it: submitted, paused, resumed, retried, ended. Which of them run is for `runs.ts` to say. */
+/** The lifecycle of jobs as users see it: submitted, paused, resumed, retried, ended. `runs.ts` decides which of them run. */
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { rm } from 'node:fs/promises';
@@ -58,33 +58,33 @@ export type ManagerOptions = Omit<RunsOptions, 'events' | 'onChange' | 'onEnd' |
 
 /** Where a job comes from. */
 interface Origin {
-  /** Of a sweep. */
+  /** The sweep it is a trial of. */
   readonly trial?: TrialPlace;
-  /** Where its file came from, JSON. */
+  /** Source of its job file, JSON. */
   readonly source?: string;
-  /** The job of which it is the same file again. */
+  /** The job whose file is being retried. */
   readonly of?: Pick<JobRecord, 'id' | 'init'>;
 }
 
 export class JobManager {
   readonly runs: Runs;
-  /** Of all jobs. */
+  /** Events of all jobs. */
   readonly record: Pick<EventRecord, 'newest' | 'onEvent'>;
   readonly #options: ManagerOptions;
-  /** Emits a job's id when that job has changed. */
+  /** Emits a job's ID when that job has changed. */
   readonly #changes = new EventEmitter<Record<string, []>>().setMaxListeners(0);
   readonly #inspection: Inspection;
-  /** What is submitted to it. */
+  /** Parses submitted job files. */
   readonly files = new SubmittedFiles();
   readonly submissions = new Submissions();
   readonly #checks: JobChecks;
   readonly #waits: Waits;
-  /** Data of its jobs. */
+  /** Datasets that are already open. */
   readonly opened = new OpenedData();
 
   readonly #views: JobViews;
 
-  /** The span of the call that asked for a job last, of jobs that have not ended, if spans are asked for. */
+  /** Span of the call that last requested each job that has not ended, if tracing is on. */
   readonly #askers = new Map<string, string>();
 
   constructor(options: ManagerOptions) {
@@ -103,7 +103,7 @@ export class JobManager {
     this.#inspection = new Inspection(options.store, options.access, (id) => this.runs.get(id)?.data);
   }
 
-  /** Takes up the jobs that an earlier coordinator left. */
+  /** Resumes the jobs that an earlier coordinator left. */
   start(): void {
     const { store, events } = this.#options;
     for (const { id, state } of store.open())
@@ -111,7 +111,7 @@ export class JobManager {
     this.runs.consider();
   }
 
-  /** Ends the runs, which the next coordinator takes up. */
+  /** Suspends all runs; the next coordinator resumes them. */
   async close(): Promise<void> {
     this.files.close();
     this.#waits.close();
@@ -119,11 +119,11 @@ export class JobManager {
   }
 
   /**
-   * Checks a job file and its data and queues it. Returns the job's id.
-   * @param priority whose steps go first: the highest's
-   * @param asker whose turn it takes where files wait to be parsed, or data to be read
+   * Checks a job file and its data and queues the job. Returns its ID.
+   * @param priority steps of jobs with a higher priority go first
+   * @param asker takes turns with other callers in parsing files and reading data
    * @param source where the file came from, JSON
-   * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before its turn
+   * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE if the client disconnects before its turn
    */
   submit(file: string, priority: number, asker: Asker, source = ''): Promise<SubmitResponse> {
     return this.#submit(file, priority, asker, { source });
@@ -138,22 +138,19 @@ export class JobManager {
     return { job: id, notes: [...(await this.submissions.during(`job ${id}`, [job.spec.init], queue))] };
   }
 
-  /**
-   * Checks a trial of a sweep and its data and queues it.
-   * @throws KasaneError as `submit`; `Busy` where it may be tried again later
-   */
+  /** Checks a trial of a sweep and its data and queues it. @throws KasaneError as `submit`; `Busy` if it can be tried again later */
   async addTrial(id: string, job: Job, priority: number, asker: Asker, trial: TrialPlace): Promise<void> {
     this.#checkRoom();
     await this.#queue(id, job, priority, asker, { trial });
   }
 
-  /** The job of a file, whose `init` names the version of a registered model. */
+  /** Parses a job file, with `init` resolved to a version if it names a registered model. */
   async #job(file: string, asker: Asker): Promise<Job> {
     const job = await this.files.job(file, asker);
     return { ...job, spec: pinned(job.spec, this.#options.store) };
   }
 
-  /** @returns what is worth knowing of it */
+  /** @returns notes about the job, for users */
   async #queue(
     id: string,
     job: Job,
@@ -179,7 +176,7 @@ export class JobManager {
   }
 
   /**
-   * Checks a job file and its data as `submit` does. Returns what the job would do.
+   * Checks a job file and its data like `submit`, without queueing it. Returns what the job would do.
    * @throws KasaneError as `submit`, except for a full queue
    */
   async check(file: string, asker: Asker): Promise<CheckResponse> {
@@ -187,7 +184,10 @@ export class JobManager {
     return planOf(job, await this.checked(job, asker));
   }
 
-  /** Whether a job and its data can be trained; with its spec as it is kept. @throws KasaneError JOB_INVALID, DATA_INVALID or LIMIT */
+  /**
+   * Checks whether a job can be trained on its data. Returns it with its spec as it is stored. @throws KasaneError JOB_INVALID,
+   * DATA_INVALID or LIMIT
+   */
   async checked(job: Job, asker: Asker, sweep?: string): Promise<CheckedJob & { readonly spec: string }> {
     const checked = await this.#checks.check(job, asker, sweep);
     return { ...checked, spec: keptSpec('job', job.spec) };
@@ -198,10 +198,7 @@ export class JobManager {
     return this.#views.of(this.#record(id), JOB_HISTORY);
   }
 
-  /**
-   * What `WatchMetrics` begins with, in messages of a moderate size.
-   * @throws KasaneError JOB_NOT_FOUND
-   */
+  /** The first messages of `WatchMetrics`, each of a moderate size. @throws KasaneError JOB_NOT_FOUND */
   metrics(id: string): WatchMetricsResponse[] {
     const { spec } = this.#record(id);
     return metricsMessages(
@@ -210,7 +207,7 @@ export class JobManager {
     );
   }
 
-  /** The points of a job's metrics so far, by step. @throws KasaneError JOB_NOT_FOUND */
+  /** A job's metrics so far, by step. @throws KasaneError JOB_NOT_FOUND */
   points(id: string): readonly StepMetrics[] {
     this.#record(id);
     return (this.runs.get(id)?.metrics.history ?? this.#options.store.metricsHistory(id)).points;
@@ -226,7 +223,7 @@ export class JobManager {
     return this.#inspection.confusion(this.#record(id).id);
   }
 
-  /** @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it has no such weights, FILE_DAMAGED */
+  /** @throws KasaneError JOB_NOT_FOUND, JOB_STATE if the job has no such weights, FILE_DAMAGED */
   model(id: string, checkpoint?: number): Promise<Uint8Array> {
     return this.#inspection.model(this.#record(id), checkpoint);
   }
@@ -254,36 +251,36 @@ export class JobManager {
     };
   }
 
-  /** A page of the epochs that a job has done, oldest first. @throws KasaneError JOB_NOT_FOUND, USAGE */
+  /** A page of a job's completed epochs, oldest first. @throws KasaneError JOB_NOT_FOUND, USAGE */
   epochs(id: string, size: number, token: string): ListEpochsResponse {
     this.#record(id);
     const [most, after] = [pageSize(size, EPOCHS_PAGE, EPOCHS_PAGE), epochOfToken(token)];
-    // A run knows those as well that its next checkpoint keeps.
+    // A run also knows epochs that its next checkpoint will store.
     const running = this.runs.get(id)?.progress.history;
     const epochs = running ? running.slice(after, after + most) : this.#options.store.epochs(id, after, most);
     const last = epochs.at(-1)?.epoch;
     return { epochs, nextPageToken: epochs.length === most ? String(last) : '' };
   }
 
-  /** What has happened to a job, oldest first. @throws KasaneError JOB_NOT_FOUND */
+  /** Events of a job, oldest first. @throws KasaneError JOB_NOT_FOUND */
   events(id: string): readonly Event[] {
     const { store, events, limits } = this.#options;
     return wholeRecord(this.#record(id), events.of(id), store, limits.events);
   }
 
-  /** Jobs that run now. */
+  /** Running jobs. */
   running(): JobMessage[] {
     return this.runs.all().map(({ id }) => this.#views.of(this.#record(id), LISTED_HISTORY));
   }
 
-  /** How many jobs there are in each state. */
+  /** Number of jobs in each state. */
   states(): ReadonlyMap<JobState, number> {
     return this.#options.store.states();
   }
 
   /**
-   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when the job has ended, or STATE_UNUSABLE or STATE_IN_USE while the disk does not take
-   * the end of the job, which has stopped all the same
+   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE if the job has ended, or STATE_UNUSABLE or STATE_IN_USE if the disk refuses to record
+   * the end of the job, which has stopped nevertheless
    */
   async cancel(id: string): Promise<JobMessage> {
     this.#requireOpen(this.#record(id));
@@ -296,7 +293,7 @@ export class JobManager {
   }
 
   /**
-   * Deletes a job that has ended, with all that is kept of it. Returns the bytes of its files.
+   * Deletes an ended job and everything stored about it. Returns the size of its files in bytes.
    * @throws KasaneError JOB_NOT_FOUND, JOB_STATE, STATE_UNUSABLE, STATE_IN_USE
    */
   async delete(id: string): Promise<number> {
@@ -309,8 +306,8 @@ export class JobManager {
   }
 
   /**
-   * Holds a job back; it keeps its place and what it has done.
-   * @throws KasaneError JOB_NOT_FOUND, or JOB_STATE when the job is paused or has ended
+   * Pauses a job; it keeps its place in the queue and its progress.
+   * @throws KasaneError JOB_NOT_FOUND, or JOB_STATE if the job is already paused or has ended
    */
   async pause(id: string): Promise<JobMessage> {
     const { store, events, log } = this.#options;
@@ -330,9 +327,9 @@ export class JobManager {
   }
 
   /**
-   * Lets a paused job go on where it was, and one that has ended from its last checkpoint; for `epochs` more.
-   * @param others written with it or not at all
-   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it waits or runs or has nothing left to do, LIMIT
+   * Resumes a paused job where it was, or an ended one from its last checkpoint, for `epochs` more.
+   * @param others statements to write in the same transaction
+   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE if it is waiting or running or has no epochs left, LIMIT
    */
   async resume(id: string, epochs: number, others: readonly Statement[] = []): Promise<JobMessage> {
     const { store, events } = this.#options;
@@ -349,7 +346,7 @@ export class JobManager {
     const { stopEarly, ...training } = spec.training;
     const had = succeeded ? store.lastEpoch(id) : training.epochs;
     const until = had + epochs;
-    // What ended because more did not help, and is to go on all the same, is not stopped for that again; its best epoch still counts.
+    // A job that stopped early and is resumed all the same must not stop for the same reason again; its best epoch still counts.
     const patient = stopEarly && {
       stopEarly: succeeded ? { ...stopEarly, patience: Math.max(stopEarly.patience, until) } : stopEarly,
     };
@@ -368,8 +365,8 @@ export class JobManager {
   }
 
   /**
-   * Queues the file of a job that has ended as a new job. What it says of the new one includes that it starts from other weights.
-   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it has not ended, and as `submit`
+   * Queues the file of an ended job as a new job. If it starts from other weights than the first time, a note says so.
+   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE if the job has not ended, and as `submit`
    */
   async retry(id: string, asker: Asker): Promise<SubmitResponse> {
     const record = this.#record(id);
@@ -381,8 +378,8 @@ export class JobManager {
   }
 
   /**
-   * Sets whose steps go first: the highest's.
-   * @throws KasaneError JOB_NOT_FOUND, USAGE, or JOB_STATE when the job has ended
+   * Sets the priority of a job; steps of the highest priority go first.
+   * @throws KasaneError JOB_NOT_FOUND, USAGE, or JOB_STATE if the job has ended
    */
   async setPriority(id: string, priority: number): Promise<JobMessage> {
     checkPriority(priority);
@@ -394,7 +391,7 @@ export class JobManager {
     return this.get(id);
   }
 
-  /** Whether one more job may wait or run. */
+  /** Whether one more job may be queued. */
   get hasRoom(): boolean {
     return this.#options.store.open().length < this.#options.limits.jobs;
   }
@@ -407,7 +404,7 @@ export class JobManager {
     );
   }
 
-  /** Whoever is answered now asks for this job. */
+  /** Remembers the current call's span as the parent of the job's. */
   #askedFor(id: string): void {
     const asker = tracing()?.active;
     if (asker !== undefined) this.#askers.set(id, asker);
@@ -418,12 +415,12 @@ export class JobManager {
     throw new KasaneError('JOB_STATE', `job ${id} has already ended (${stateNames[state]})`);
   }
 
-  /** Something that is shown with a job, but is not in its own record, has changed. */
+  /** Call when something shown with a job, but not part of its record, has changed. */
   touched(id: string): void {
     this.#changes.emit(id);
   }
 
-  /** Whoever listens hears it; what holds the job up is recorded. */
+  /** Notifies listeners, and records an event if the job is now held up or no longer is. */
   #changed(id: string): void {
     const record = this.#waits.isClosed ? undefined : this.#options.store.get(id);
     const step = this.runs.get(id)?.progress.step ?? record?.step ?? 0;
@@ -443,7 +440,7 @@ export class JobManager {
     return record;
   }
 
-  /** Calls `listener` after changes of a job until the returned function is called. */
+  /** Calls `listener` after every change of a job until the returned function is called. */
   onChange(id: string, listener: () => void): () => void {
     this.#changes.on(id, listener);
     return () => this.#changes.off(id, listener);
@@ -461,13 +458,13 @@ export class JobManager {
     events.add(id, endEvent(end), end.endedAt);
     this.#askers.delete(id);
     log.info({ job: id }, `job ${id} ${stateNames[state]}`);
-    // What a disk refuses to forget now is forgotten when the next job ends.
+    // If the disk refuses to remove old jobs now, they are removed when the next job ends.
     const forgotten = await store.forget(limits.keptJobs).catch((): string[] => []);
-    for (const path of forgotten) rm(path, { force: true }).catch(() => {}); // found by nobody
+    for (const path of forgotten) rm(path, { force: true }).catch(() => {}); // nothing refers to them any more
     this.#changed(id);
   }
 }
 
-/** That a file begins with other weights than it did: what `init` names has been replaced meanwhile. */
+/** Tells that a retried job starts from different weights, because what `init` names has been replaced. */
 const otherStart = (job: Job, of: Pick<JobRecord, 'id' | 'init'>, init: string): string =>
   `init: ${job.spec.init} has other weights than when ${of.id} was submitted: SHA-256 ${of.init} then, ${init} now; the result will differ from that of ${of.id}`;

@@ -1,10 +1,10 @@
-/** What `WatchMetrics` begins with: the job's layers and its file, then its metrics history, in messages of a moderate size. */
+/** The first messages of `WatchMetrics`: the job's layers and job file, then its metrics so far, each of a moderate size. */
 import type { WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob } from '@kasane/protocol/job';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { inMessages, type MetricsHistory } from '../store/metrics.ts';
 
-/** @param spec the job as it was checked, JSON */
+/** @param spec the checked job, JSON */
 export function metricsMessages(
   spec: string,
   { points, gradients, activations }: MetricsHistory,
@@ -21,7 +21,7 @@ export function metricsMessages(
   return [...first, noMetrics()];
 }
 
-/** A message with nothing in it, to be filled. */
+/** An empty message, to be filled. */
 export const noMetrics = (): WatchMetricsResponse => ({
   layers: [],
   spec: '',

@@ -1,15 +1,18 @@
-/** What a caller waits for while the disk refuses: not longer than callers do. */
+/** Bounds how long a caller waits while the disk refuses to write. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import { at, sentenceOf, type Written } from '@kasane/protocol/reasons';
 import { clockTime, diskReason, isLock } from '../store/disk.ts';
 import type { Runs } from './runs.ts';
 
-/** A caller is told after so long, in milliseconds, that the disk refuses. */
+/** After this long, in milliseconds, the caller gets the disk's error. */
 const PATIENCE_MS = 4_000;
 const RETRY_MS = 200;
 
-/** For whoever waits for an answer: a disk that refuses is not waited for longer than callers do. @throws KasaneError STATE_IN_USE, STATE_UNUSABLE */
+/**
+ * Writes for a caller who waits for the answer, and fails if the disk refuses for longer than callers wait. @throws KasaneError
+ * STATE_IN_USE, STATE_UNUSABLE
+ */
 export async function written<T>(what: Written, write: () => Promise<T>): Promise<T> {
   const [since, began] = [clockTime(), performance.now()];
   for (;;) {
@@ -27,7 +30,7 @@ export async function written<T>(what: Written, write: () => Promise<T>): Promis
   }
 }
 
-/** Stops a run for good; rejects with why the disk refuses its end, if it does for a while. */
+/** Stops a run for good; rejects with the disk's error if its end cannot be recorded in time. */
 export async function stopped(runs: Runs, id: string): Promise<void> {
   const began = performance.now();
   const over = runs.stop(id, 'cancelled').then(() => true);

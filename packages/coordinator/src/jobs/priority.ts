@@ -1,4 +1,4 @@
-/** Whose steps go first: the numbers that say so. */
+/** The range of job priorities. */
 import { KasaneError } from '@kasane/protocol/errors';
 import { PRIORITY } from '@kasane/protocol/limits';
 

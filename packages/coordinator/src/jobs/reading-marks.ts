@@ -1,16 +1,16 @@
 /**
- * Which jobs' data is being read, on disk: a coordinator that ends over it finds that out at its next start, and in the end leaves the job
- * alone, instead of ending again and again.
+ * Marks on disk for jobs whose data is being read. If reading crashes the coordinator, the next one sees the mark, and after several
+ * crashes fails the job instead of crashing again.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** So often a coordinator may have ended while it read a job's data. */
+/** Crashes while reading a job's data after which the job is not read again. */
 const MOST = 3;
 
 export class ReadingMarks {
   readonly #path: string;
-  /** By job: how often its data has been begun to be read without an end. */
+  /** By job: how often reading its data began and never ended. */
   readonly #counts: Map<string, number>;
 
   constructor(stateDirectory: string) {
@@ -18,12 +18,12 @@ export class ReadingMarks {
     this.#counts = readMarks(this.#path);
   }
 
-  /** Whether an earlier coordinator ended while it read the data of this job, as far as is known. */
+  /** Whether an earlier coordinator may have crashed while reading this job's data. */
   isSuspect(job: string): boolean {
     return this.#counts.has(job);
   }
 
-  /** Begins to read. @returns how often coordinators have ended over it, if that is too often: it is not to be read */
+  /** Call before reading. @returns how often coordinators have crashed over it, if that is too often to try again */
   begin(job: string): number | undefined {
     const before = this.#counts.get(job) ?? 0;
     if (before >= MOST) {
@@ -35,12 +35,12 @@ export class ReadingMarks {
     return undefined;
   }
 
-  /** It has been read, or refused. */
+  /** Call when the data has been read or refused. */
   end(job: string): void {
     if (this.#counts.delete(job)) this.#write();
   }
 
-  /** The coordinator ends because it is to: no job is to blame. */
+  /** The coordinator exits on purpose: no job is to blame. */
   clear(): void {
     this.#counts.clear();
     this.#write();
@@ -51,7 +51,7 @@ export class ReadingMarks {
       if (this.#counts.size === 0) rmSync(this.#path, { force: true });
       else writeFileSync(this.#path, JSON.stringify(Object.fromEntries(this.#counts)), { mode: 0o600 });
     } catch {
-      // A full disk: it is only a precaution.
+      // The disk is full; the mark is only a precaution.
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The runs under way: those jobs that wait or run which come first, as many as may be open at once. A job that comes before
- * them takes the place of the last one, which goes on later where it was.
+ * The open runs: the first jobs in the queue, as many as may be open at once. A job that moves ahead of them takes the place of the last
+ * one, which resumes later.
  */
 import { join } from 'node:path';
 import type { DataParts } from '@kasane/data/dataset';
@@ -43,30 +43,30 @@ export interface RunsOptions
   > {
   readonly stateDirectory: string;
   readonly events: Pick<EventRecord, 'add'>;
-  /** Called after anything that is shown of a job has changed. */
+  /** Called after anything shown about a job has changed. */
   readonly onChange: (id: string) => void;
-  /** Called when a job has ended; it rejects while the disk refuses to keep that, and is called again. */
+  /** Called when a job has ended. It rejects while the disk refuses to record the end, and is then called again. */
   readonly onEnd: (id: string, state: JobState, error: string, step: number | undefined) => Promise<void>;
-  /** Data of jobs that is open already. */
+  /** Datasets that are already open. */
   readonly opened: OpenedData;
-  /** Why a job is paused that nobody has paused by hand. */
+  /** Why the coordinator has paused a job, if it has. */
   readonly whyPaused?: (id: string) => Reason | undefined;
-  /** The span of the call that asked for a job, if there is one: the job's is a part of it. */
+  /** Span of the call that requested a job, if any; the parent of the job's span. */
   readonly askerOf: (id: string) => string | undefined;
 }
 
-/** A job's place among the open ones, from the reading of its data to the end. */
+/** An open job, from reading its data to its end. */
 interface Place {
   readonly over: Promise<void>;
   /** Undefined while its data is being read. */
   run: Run | undefined;
-  /** How it is to end before its time. */
+  /** Set if it is to end before it is done. */
   stop: 'cancelled' | 'suspended' | undefined;
-  /** Ends the reading of its data. */
+  /** Cancels the reading of its data. */
   readonly reading: AbortController;
 }
 
-/** The coordinator closes while it waits for its disk: the next one does what is left. */
+/** The coordinator is closing while a run waits for the disk; the next coordinator does the rest. */
 class Closing extends Error {}
 
 export class Runs {
@@ -75,11 +75,11 @@ export class Runs {
   readonly #places = new Map<string, Place>();
   readonly #disk: RetryingDisk;
   readonly #marks: ReadingMarks;
-  /** Jobs whose data is read, and was when an earlier coordinator ended. */
+  /** Jobs whose data was being read when an earlier coordinator crashed, and is being read again. */
   readonly #suspects = new Set<string>();
-  /** Of each open job that has run. */
+  /** By job, for each job that has run and has not ended. */
   readonly #standstills = new Map<string, Standstill>();
-  /** Jobs of which nothing comes. */
+  /** Jobs that make no progress. */
   readonly #still = new Set<string>();
   #closing = false;
 
@@ -103,7 +103,7 @@ export class Runs {
     return [...this.#places.values()].flatMap(({ run }) => run ?? []);
   }
 
-  /** What a job waits for; undefined when it does not. */
+  /** What a job is waiting for; undefined if it is not waiting. */
   waitingFor({ id, state }: JobRecord): Reason | undefined {
     const place = this.#places.get(id);
     if (state === JobState.JOB_STATE_PAUSED)
@@ -115,25 +115,25 @@ export class Runs {
     return { code: 'jobs-ahead', args: { count: RUNNING_JOBS, jobs: [...this.#places.keys()] } };
   }
 
-  /** What the disk refuses to keep of a run, if it does. */
+  /** What could not be written to disk for a run, if anything. */
   unkept(id: string): Unkept | undefined {
     return this.get(id)?.unkept(this.refused(id));
   }
 
-  /** Why the disk refuses the beginning or the end of a job, if it does. */
+  /** Why the disk refuses to record the start or the end of a job, if it does. */
   refused(id: string): Reason | undefined {
     const { why } = this.#disk;
     return why?.args.of === id ? why : undefined;
   }
 
-  /** Opens the jobs whose turn it is, and closes those that others go before. Call when jobs have come, gone or changed. */
+  /** Opens jobs whose turn has come and suspends those that others have overtaken. Call when jobs were added, removed or changed. */
   consider(): void {
     if (this.#closing) return;
     const all = this.#options.store.open();
     const known = new Set(all.map(({ id }) => id));
-    // One that is paused by its owner is watched anew when it goes on.
+    // A job that its owner paused starts anew when it resumes.
     for (const id of this.#standstills.keys()) if (!known.has(id)) this.#standstills.delete(id);
-    // Those that stand still keep their places while nobody else wants them.
+    // Stalled jobs keep their places only while nobody else needs them.
     const open = [
       ...all.filter(({ id }) => !this.#still.has(id)),
       ...all.filter(({ id }) => this.#still.has(id)),
@@ -144,11 +144,11 @@ export class Runs {
       if (this.#places.size >= RUNNING_JOBS) break;
       if (!this.#places.has(id) && this.#mayRead(id)) this.#start(id, spec, priority);
     }
-    // Those that wait in line may wait for others now.
+    // Jobs in the queue may now be waiting for something else.
     for (const { id } of open) if (!this.#places.has(id)) this.#options.onChange(id);
   }
 
-  /** Ends a run; resolves when it is over. A job that is not open is not touched. */
+  /** Stops a run; resolves when it is over. Does nothing if the job is not open. */
   async stop(id: string, outcome: 'cancelled' | 'suspended'): Promise<void> {
     const place = this.#places.get(id);
     if (!place) return;
@@ -160,7 +160,7 @@ export class Runs {
     await place.over;
   }
 
-  /** Resolves when nothing of a job is open any more that has ended. */
+  /** Resolves when everything of an ended job is closed. */
   async settled(id: string): Promise<void> {
     await this.#places.get(id)?.over;
   }
@@ -171,12 +171,12 @@ export class Runs {
     this.consider();
   }
 
-  /** Redis is back: what it held may be lost. */
+  /** Redis is back and may have lost its data. */
   requeue(): void {
     for (const run of this.all()) run.board.requeue();
   }
 
-  /** Redis stopped answering, or is back. */
+  /** Redis stopped answering, or answers again. */
   redisChanged(): void {
     for (const { id } of this.all()) this.#options.onChange(id);
   }
@@ -197,19 +197,19 @@ export class Runs {
     for (const run of this.all()) run.workers.left(worker);
   }
 
-  /** What concerns every open job. */
+  /** Records an event for every open job. */
   #recordOfOpen(event: JobEvent): void {
     for (const id of this.#places.keys()) this.#options.events.add(id, event);
   }
 
-  /** How many tasks each worker holds now; those that hold none are left out. */
+  /** Number of tasks that each worker holds, without workers that hold none. */
   held(): ReadonlyMap<string, number> {
     const held = new Map<string, number>();
     for (const { board } of this.all()) board.countHeld(held);
     return held;
   }
 
-  /** Stops all of them so that a later coordinator lets them go on. */
+  /** Suspends all runs; a later coordinator resumes them. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#disk.stop(new Closing());
@@ -239,7 +239,7 @@ export class Runs {
     this.#options.onChange(id);
   }
 
-  /** The watch on a job that begins to run, for the first time or again. */
+  /** The standstill watch of a job, created on its first run. */
   #watched(id: string): Standstill {
     const standstill = this.#standstills.get(id) ?? new Standstill(this.#options.limits.standstillSeconds);
     this.#standstills.set(id, standstill);
@@ -247,7 +247,7 @@ export class Runs {
     return standstill;
   }
 
-  /** Data over which a coordinator may have ended is read by itself, so that it is known whose it was. */
+  /** Data that may have crashed a coordinator is read alone, so that the culprit is known. */
   #mayRead(id: string): boolean {
     const reading = [...this.#places].flatMap(([other, { run }]) => (run ? [] : [other]));
     const suspect = this.#marks.isSuspect(id);
@@ -271,10 +271,10 @@ export class Runs {
     }
   }
 
-  /** A job that has not ended waits in line again. */
+  /** Puts an unfinished job back into the queue. */
   async #requeue(id: string): Promise<void> {
     await this.#options.store.requeue(id).catch((error: unknown) => {
-      // It is taken for running, then, and goes on as if it were.
+      // It then counts as running, and resumes as if it were.
       if (!isDiskError(error)) throw error;
     });
     this.#options.onChange(id);
@@ -292,7 +292,7 @@ export class Runs {
       this.#still.delete(id);
       return this.#disk.write({ writing: 'end', of: id }, () => onEnd(id, state, error, step));
     };
-    // One that is cancelled while it is read must not be open any more when its place is free: it would begin again.
+    // A job cancelled while its data is read must be closed before its place is free, or it would start again.
     const stopped = async () => {
       if (place.stop === 'cancelled') await ended(JobState.JOB_STATE_CANCELLED, '', undefined);
     };
@@ -348,7 +348,7 @@ export class Runs {
       span?.end(messageOf(error));
       const bug = error instanceof KasaneError ? {} : { error };
       log.error({ job: id, ...bug }, `job failed: ${messageOf(error)}`);
-      // Where the coordinator closes meanwhile, the next one finds the same.
+      // If the coordinator is closing, the next one fails the job in the same way.
       await ended(JobState.JOB_STATE_FAILED, messageOf(error), place.run?.progress.step).catch(() => {});
     }
   }

@@ -1,4 +1,4 @@
-/** What has not ended and starts from given weights (`init`): without them it could not begin, or not begin anew. */
+/** Jobs and sweeps that have not ended and start from given weights (`init`), which must not be deleted meanwhile. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
@@ -6,13 +6,13 @@ import type { JobSpec } from '@kasane/protocol/job';
 import type { JobStore } from '../store/store.ts';
 
 export interface Start {
-  /** `job ID` or `sweep ID`, for people. */
+  /** `job ID` or `sweep ID`, for messages. */
   readonly user: string;
   /** A file, or the name of a registered model. */
   readonly init: string;
 }
 
-/** What jobs and sweeps start from that are being checked, and are in no record yet. */
+/** Weights that jobs and sweeps start from while these are being checked and are not stored yet. */
 export class Submissions {
   readonly #starts = new Set<Start>();
 
@@ -20,7 +20,7 @@ export class Submissions {
     return [...this.#starts];
   }
 
-  /** What a job or sweep starts from stays until it is recorded or refused. */
+  /** Protects the weights that a job or sweep starts from until it is stored or refused. */
   async during<T>(user: string, inits: readonly unknown[], submit: () => Promise<T>): Promise<T> {
     const starts = inits.flatMap((init) => (typeof init === 'string' ? [{ user, init }] : []));
     for (const start of starts) this.#starts.add(start);
@@ -32,7 +32,7 @@ export class Submissions {
   }
 }
 
-/** Every `init` of jobs that have not ended, and what trials of sweeps may start from; jobs first, what is being submitted last. */
+/** Every `init` of jobs that have not ended, then of sweeps' trials, then of what is being submitted. */
 export function startsOf(
   store: Pick<JobStore, 'open' | 'sweeps'>,
   submissions: Pick<Submissions, 'starts'>,
@@ -50,7 +50,7 @@ export function startsOf(
   return [...recorded, ...submissions.starts];
 }
 
-/** What trials of a sweep may start from. */
+/** Every `init` that trials of a sweep may have. */
 export function initsOf({ base, search }: Sweep): readonly unknown[] {
   const { init } = base as { readonly init?: unknown };
   const chosen = search.parameters.init as { readonly choices?: readonly unknown[] } | undefined;

@@ -1,4 +1,4 @@
-/** The turns of the jobs that share the workers. Who is next is said by `steps/share-out.ts`; here they wait and are woken. */
+/** Turns of the jobs that share the workers. `steps/share-out.ts` decides which job is next; here jobs wait and are woken. */
 import { isSameReason, type Reason } from '@kasane/protocol/reasons';
 import type { Spare } from '../run/idle-slots.ts';
 import { type Sharer, shareOut } from '../steps/share-out.ts';
@@ -7,14 +7,14 @@ export class Turns {
   readonly #slots: () => number;
   readonly #turns = new Set<Turn>();
 
-  /** @param slots how many all workers have together now */
+  /** @param slots current number of slots of all workers */
   constructor(slots: () => number) {
     this.#slots = slots;
   }
 
   /**
-   * A job that shares the workers from now on, behind nobody who has its priority and ahead of nobody.
-   * @param onWhy called when why it has no turn has changed
+   * Adds a job that shares the workers, with the same usage as the least served job of its priority.
+   * @param onWhy called when the reason why it has no turn has changed
    */
   enter(id: string, shards: number, priority: number, onWhy: () => void = () => {}): Turn {
     const turn: Turn = new Turn(id, shards, {
@@ -38,7 +38,7 @@ export class Turns {
     return turn;
   }
 
-  /** Gives turns to those that may have one. Call when workers have joined or left. */
+  /** Grants turns. Call when workers have joined or left. */
   consider(): void {
     const { granted, why } = shareOut([...this.#turns], this.#slots());
     for (const turn of this.#turns) turn.why = why.get(turn.id);
@@ -50,12 +50,12 @@ interface Ties {
   readonly onWhy: () => void;
   readonly changed: () => void;
   readonly left: () => void;
-  /** The least that another of its priority has used; infinite when there is none. */
+  /** The lowest usage among the others of its priority; infinite if there is none. */
   readonly level: (of: Turn) => number;
   readonly spare: () => Spare;
 }
 
-/** One job's part in it. */
+/** One job's share of the workers. */
 export class Turn implements Sharer {
   readonly id: string;
   readonly shards: number;
@@ -73,12 +73,12 @@ export class Turn implements Sharer {
     this.#ties = ties;
   }
 
-  /** What the shards of all jobs that share the workers leave of the slots. */
+  /** Slots that are left over by all jobs that share the workers. */
   get spare(): Spare {
     return this.#ties.spare();
   }
 
-  /** Why it has none; undefined while it has. */
+  /** Why it has no turn; undefined while it has one. */
   get why(): Reason | undefined {
     return this.#why;
   }
@@ -93,7 +93,7 @@ export class Turn implements Sharer {
     return this.#priority;
   }
 
-  /** One who comes to a priority begins level with those who are there: it has no credit from before. */
+  /** On a new priority it starts level with the jobs there: earlier usage gives no credit. */
   set priority(priority: number) {
     this.#priority = priority;
     const level = this.#ties.level(this);
@@ -110,8 +110,8 @@ export class Turn implements Sharer {
   }
 
   /**
-   * A step is over, the next is wanted. Undefined: it may begin at once; else it may when the promise resolves.
-   * @param usedMs milliseconds of a slot that the step took
+   * Call when a step is over. Undefined: the next may begin at once; otherwise it may when the promise resolves.
+   * @param usedMs slot milliseconds that the step used
    */
   next(usedMs: number): Promise<void> | undefined {
     if (this.#stopped) return Promise.reject(this.#stopped);
@@ -130,7 +130,7 @@ export class Turn implements Sharer {
     this.#wake = undefined;
   }
 
-  /** Nothing comes of the step under way, or something does again: meanwhile others share the slots without it. */
+  /** Call when the step under way has stalled, or has resumed: other jobs share the slots without it meanwhile. */
   stand(still: boolean): void {
     const [from, to] = still ? (['computing', 'still'] as const) : (['still', 'computing'] as const);
     if (this.#state !== from) return;
@@ -138,14 +138,14 @@ export class Turn implements Sharer {
     this.#ties.changed();
   }
 
-  /** Ends a wait, and those to come, with an error. */
+  /** Rejects the current wait and all later ones. */
   stop(reason: Error): void {
     this.#stopped = reason;
     this.#wake?.reject(reason);
     this.#wake = undefined;
   }
 
-  /** The others share without it. */
+  /** Removes the job; the others share the slots without it. */
   leave(): void {
     this.#state = 'away';
     this.#ties.left();

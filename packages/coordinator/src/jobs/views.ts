@@ -1,4 +1,4 @@
-/** Jobs as users see them: what the store knows, and for a running one what the run knows. */
+/** Jobs as users see them: what is stored, and for running jobs what the run knows. */
 import { MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
@@ -16,7 +16,7 @@ import type { Runs } from './runs.ts';
 export class JobViews {
   readonly #store: JobStore;
   readonly #runs: Runs;
-  /** What the store knows of each job, as it is shown: as good as the record that it was made from. */
+  /** Views of stored jobs, valid as long as the record is the same object. */
   readonly #kept = new WeakMap<JobRecord, JobMessage>();
 
   constructor(store: JobStore, runs: Runs) {
@@ -24,7 +24,7 @@ export class JobViews {
     this.#runs = runs;
   }
 
-  /** @param most epochs that are shown */
+  /** @param most number of epochs to include */
   of(record: JobRecord, most: number): JobMessage {
     const store = this.#store;
     const run = this.#runs.get(record.id);
@@ -48,11 +48,11 @@ export class JobViews {
   }
 }
 
-/** Earlier versions kept no exchange. */
+/** Earlier versions stored no exchange. */
 type KeptSpec = Pick<JobSpec, 'training' | 'objective' | 'description' | 'tags'> &
   Partial<Pick<JobSpec, 'exchange'>>;
 
-/** What the store knows of a job. @param epochs that it has done @param history those of them that are shown */
+/** A job as it is stored. @param epochs that it has completed @param history those of them to include */
 function viewJob(record: JobRecord, epochs: number, history: readonly EpochResult[]): JobMessage {
   const { training, objective, exchange, description, tags } = JSON.parse(record.spec) as KeptSpec;
   const last = history.at(-1);
@@ -63,7 +63,7 @@ function viewJob(record: JobRecord, epochs: number, history: readonly EpochResul
     description: description ?? '',
     tags: tags ?? [],
     state: record.state,
-    // Earlier versions kept it as long as it came.
+    // Earlier versions stored it at full length.
     error: brief(record.error, ERROR_TEXT),
     waitingFor: undefined,
     submittedAt: record.submittedAt,
@@ -93,7 +93,7 @@ function viewJob(record: JobRecord, epochs: number, history: readonly EpochResul
   };
 }
 
-/** A job that runs: the run knows more than was kept. @param most epochs that are shown @param why it waits, if it does */
+/** A running job: the run knows more than what is stored. @param most number of epochs to include @param why it is waiting, if it is */
 function viewRun(
   kept: JobMessage,
   { progress, board }: Run,
@@ -118,7 +118,7 @@ function viewRun(
   };
 }
 
-/** The epoch with the best test metric, the first of several; undefined where none is finished. */
+/** The epoch with the best test metric, the first of several; undefined if none has ended. */
 function bestOf(history: readonly EpochResult[], kind: MetricKind): EpochResult | undefined {
   const sign = kind === MetricKind.METRIC_KIND_ERROR ? -1 : 1;
   return history.reduce<EpochResult | undefined>(

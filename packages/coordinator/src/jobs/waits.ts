@@ -1,4 +1,4 @@
-/** Records when a job is held up by something, and when it goes on. What it waits for many times a second is no event. */
+/** Records when a job is held up, and when it continues. Waits that happen many times a second are no events. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { isPassing, type Reason } from '@kasane/protocol/reasons';
@@ -7,7 +7,7 @@ import type { JobRecord } from '../store/job-record.ts';
 
 export class Waits {
   readonly #events: Pick<EventRecord, 'add'>;
-  /** What each job is held up by: the code, and what could not be written. That its arguments change is no event. */
+  /** By job, what holds it up: the code, and what could not be written. A change of arguments is no event. */
   readonly #heldUp = new Map<string, string>();
 
   #closed = false;
@@ -20,12 +20,12 @@ export class Waits {
     return this.#closed;
   }
 
-  /** Jobs that are closed with their coordinator wait for nothing. */
+  /** Jobs that stop with their coordinator are not waiting. */
   close(): void {
     this.#closed = true;
   }
 
-  /** Call when something of a job has changed. @param why it waits; undefined: it does not @param step that is done */
+  /** Call when something about a job has changed. @param why it is waiting; undefined if it is not @param step last completed step */
   look({ id, state, startedAt }: JobRecord, why: Reason | undefined, step: number): void {
     if (this.#closed) return;
     if (state === JobState.JOB_STATE_PAUSED || hasEnded(state)) {
@@ -41,7 +41,7 @@ export class Waits {
       return;
     }
     this.#heldUp.delete(id);
-    // That it starts is an event of its own.
+    // The start of a job is an event of its own.
     if (startedAt > 0) this.#events.add(id, { code: 'continued', args: { step } });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The record of a job as it is told. What it lacks follows from what else is known of the job: an earlier version kept no events, and of jobs
- * that ended long ago few are kept. No time is made up: what is not known has none.
+ * The full event history of a job for clients. Gaps are filled from other records: earlier versions recorded no events, and few events
+ * are kept of jobs that ended long ago. Times are never invented: an event of unknown time has none.
  */
 
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
@@ -13,16 +13,13 @@ import { keptOf } from '../store/event-record.ts';
 import type { JobRecord } from '../store/job-record.ts';
 import type { JobStore } from '../store/store.ts';
 
-/** How a job has ended. */
+/** The event of a job's end. */
 export function endEvent({ state, error, step }: Pick<JobRecord, 'state' | 'error' | 'step'>): JobEvent {
   if (state === JobState.JOB_STATE_FAILED) return { code: 'failed', args: { step, error } };
   return { code: state === JobState.JOB_STATE_SUCCEEDED ? 'succeeded' : 'cancelled', args: { step } };
 }
 
-/**
- * @param recorded of the job, oldest first
- * @param most how many a record has
- */
+/** @param recorded events, oldest first @param most limit of events per job */
 export function wholeRecord(
   job: JobRecord,
   recorded: readonly Event[],
@@ -44,7 +41,7 @@ export function wholeRecord(
   ];
   const made = isEarlier ? [...beginningOf(job, from), ...results, ...endOf(job, recorded, from)] : results;
   if (made.length === 0) return recorded;
-  // What has no time comes after the start, in the order in which it stands.
+  // Events without a time come after the start, in their own order.
   const rank = ({ time, code }: Event) => (code === 'earlier-version' ? 0 : time || job.startedAt);
   return [...made, ...recorded].sort((a, b) => rank(a) - rank(b));
 }
@@ -53,7 +50,7 @@ type From = (event: JobEvent, time: number) => Event;
 
 function beginningOf({ name, spec, submittedAt, startedAt }: JobRecord, from: From): Event[] {
   const { training } = JSON.parse(spec) as Pick<JobSpec, 'training'>;
-  // One that was resumed after its end has its place in the queue from then.
+  // A resumed job was queued again after its end.
   const isKnown = startedAt === 0 || submittedAt <= startedAt;
   const started = from({ code: 'started', args: { epochs: training.epochs } }, startedAt);
   return [
@@ -68,7 +65,7 @@ function endOf(job: JobRecord, recorded: readonly Event[], from: From): Event[] 
   return job.endedAt > 0 && !isRecorded ? [from(endEvent(job), job.endedAt)] : [];
 }
 
-/** The newest epochs of which there is no event, and how many others there are. */
+/** The newest epochs without an event, and the number of others. */
 function lackingEpochs(
   job: string,
   recorded: readonly Event[],
@@ -81,7 +78,7 @@ function lackingEpochs(
       return seen?.code === 'epoch' ? seen.args.epoch : 0;
     }),
   );
-  // Those that the record once had are counted there.
+  // Epochs that were dropped from the record are counted there.
   if (recorded.some(({ code }) => code === 'left-out')) return { epochs: [], left: 0 };
   const last = store.lastEpoch(job);
   const first = Math.max(0, last - Math.max(0, most - recorded.length));

@@ -1,24 +1,24 @@
 /**
- * The gradients of a step while they arrive: each attempt at a shard fills a buffer of its own, or the place in shared memory where its
- * worker puts it. Buffers are few. Where there is none left, the worker that has most of them loses one, so nobody keeps them from others.
+ * The gradients of a step while they arrive: each attempt at a shard fills a buffer of its own, or the shared memory of its worker. The
+ * number of buffers is limited. When none is left, the worker that has the most loses one, so no worker can starve the others.
  */
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf } from '@kasane/protocol/internal/wire/frame';
 import type { GradientPlace } from '@kasane/protocol/internal/wire/shared-memory';
 
-/** Buffers beyond one a shard, for attempts that run a second time while the first has not been given up. */
+/** Buffers beyond one per shard, for second attempts that run while the first has not been given up. */
 export const SPARE_BUFFERS = 2;
 /** How often an attempt may send its whole gradient. */
 const MOST_SENT = 2;
-/** For so long, in milliseconds, an attempt keeps its buffer, however slowly its gradient comes. */
+/** Time for which an attempt keeps its buffer, however slowly its gradient arrives, in milliseconds. */
 const SETTLED_MS = 2_000;
 
-/** Where part of a gradient is: in the bytes that came, or in a place that is read when it is added. */
+/** Where part of a gradient is: in received bytes, or in memory that is read when the gradient is added. */
 export type GradientSource = Uint8Array | Pick<GradientPlace, 'read'>;
 
 /**
- * Whether the gradient of an attempt is here: whole, with parts that its worker has not sent, given up because there was no room, or sent to
- * where nobody needs it any more.
+ * State of an attempt's gradient: complete; incomplete because its worker has not sent all parts; given up for lack of buffers; or sent
+ * under an outdated distribution of parts.
  */
 export type Arrived = 'whole' | 'missing' | 'no room' | 'elsewhere';
 
@@ -27,13 +27,13 @@ export interface Attempt {
   readonly worker: string;
   readonly shard: number;
   readonly attempt: number;
-  /** A buffer of ours, or the place where the worker has put it. */
+  /** A buffer of ours, or the worker's shared memory. */
   gradient: Float32Array | Pick<GradientPlace, 'read'>;
-  /** Floats received, those that came twice included. */
+  /** Floats received, including repeated ones. */
   floats: number;
   /** Ranges of floats received, as [offset, end). */
   readonly ranges: [number, number][];
-  /** How many of them lie in each part. */
+  /** Floats received of each part. */
   readonly received: Int32Array;
   /** When it began, by performance.now(). */
   readonly beganAt: number;
@@ -44,32 +44,32 @@ export interface AttemptSizes {
   readonly floats: number;
   /** of each of its parts, */
   readonly partFloats: number;
-  /** and buffers that may be made. */
+  /** and the limit of buffers. */
   readonly buffers: number;
 }
 
 export class Attempts {
   readonly #sizes: AttemptSizes;
-  /** Made when first needed: a shard that is computed once takes one. */
+  /** Allocated on demand: a shard that is computed once needs one. */
   readonly #free: Float32Array[] = [];
   #buffers = 0;
   /** Attempts under way, by shard. */
   readonly #underWay = new Map<number, Attempt[]>();
-  /** Those of the step that have had no buffer, or lost it. */
+  /** Attempts of this step that got no buffer or lost it. */
   readonly #givenUp = new Set<string>();
 
   constructor(sizes: AttemptSizes) {
     this.#sizes = sizes;
   }
 
-  /** The first attempt at a shard of which a whole part has come. */
+  /** The first attempt at a shard for which a whole part has arrived. */
   withPart(shard: number, part: number, floats: number): Attempt | undefined {
     return this.#underWay.get(shard)?.find(({ received }) => received[part] === floats);
   }
 
   /**
-   * Takes floats [offset, end) of an attempt. Undefined: there is no room for them.
-   * @throws KasaneError PROTOCOL when it sends the same again and again, or to several places
+   * Takes floats [offset, end) of an attempt. Undefined: there is no buffer for them.
+   * @throws KasaneError PROTOCOL if the same floats are sent again and again, or to several places
    */
   take(
     worker: string,
@@ -97,7 +97,7 @@ export class Attempts {
     return one;
   }
 
-  /** An attempt says that its gradient is complete. If it is, the others at the shard are given up; if not, it is. */
+  /** Call when an attempt declares its gradient complete. If it is, other attempts at the shard are given up; if not, this one is. */
   end(worker: string, shard: number, attempt: number): Attempt | Exclude<Arrived, 'whole'> {
     if (this.#isGivenUp(worker, shard, attempt)) return 'no room';
     const one = this.#find(worker, shard, attempt);
@@ -117,12 +117,12 @@ export class Attempts {
     return one;
   }
 
-  /** Those under way. */
+  /** Attempts under way. */
   get all(): Attempt[] {
     return [...this.#underWay.values()].flat();
   }
 
-  /** A worker is gone: gives back the buffers of its attempts. */
+  /** A worker has left: frees the buffers of its attempts. */
   drop(worker: string): void {
     for (const [shard, list] of [...this.#underWay])
       this.release(
@@ -131,13 +131,13 @@ export class Attempts {
       );
   }
 
-  /** The step is over. */
+  /** Call at the end of the step. */
   clear(): void {
     for (const [shard, list] of [...this.#underWay]) this.release(shard, list);
     this.#givenUp.clear();
   }
 
-  /** The gradient of an attempt is not needed any more. */
+  /** Frees the gradient of an attempt. */
   give({ gradient }: Attempt): void {
     if (gradient instanceof Float32Array) this.#free.push(gradient);
   }
@@ -168,7 +168,7 @@ export class Attempts {
     return one;
   }
 
-  /** Sees to it that floats [offset, end) are where the attempt's gradient is. False when there is no buffer for them. */
+  /** Stores floats [offset, end) of the attempt's gradient. False if there is no buffer for them. */
   #put(one: Attempt, offset: number, end: number, source: GradientSource): boolean {
     const { gradient } = one;
     if (gradient === source) return true;
@@ -180,7 +180,7 @@ export class Attempts {
     }
     if (!(source instanceof Uint8Array))
       throw new KasaneError('PROTOCOL', `attempt ${one.attempt} has put its gradient in two places`);
-    // The worker's memory is full: what it put there before comes to what it sends now.
+    // The worker's shared memory is full: move what it put there next to what it sends now.
     const buffer = this.#buffer(one.worker);
     if (!buffer) return false;
     for (const [start, stop] of one.ranges) gradient.read(start, buffer.subarray(start, stop));
@@ -204,8 +204,8 @@ export class Attempts {
   }
 
   /**
-   * Whose buffer goes to an attempt of `worker`: the slowest of the worker that has most, and more than `worker` would have then; else the
-   * slowest of all others that had time to begin. Speed decides here, but only about who computes.
+   * Picks the attempt that loses its buffer to `worker`: the slowest of the worker with the most buffers, if that has more than `worker`
+   * would have; otherwise the slowest of all others that had time to begin. Speed matters here, but only for who computes.
    */
   #loser(worker: string): Attempt | undefined {
     const now = performance.now();

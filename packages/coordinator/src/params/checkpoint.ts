@@ -1,6 +1,6 @@
 /**
- * Checkpoints and model files: safetensors, with what resuming needs in the metadata. Numbers are copied a few megabytes a turn of the
- * event loop, which others wait for.
+ * Checkpoints and model files: safetensors, with what resuming needs in the metadata. Floats are copied a few megabytes per turn of the
+ * event loop, to keep it responsive.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Preparation } from '@kasane/data/dataset';
@@ -16,38 +16,38 @@ import type { DataIdentity } from '../submit/data-identity.ts';
 import { readWhole } from './files.ts';
 import { RESULT_DEFINITION } from './result-definition.ts';
 
-/** Where a run stands between two steps. Sums are over what counted of the epoch that is under way. */
+/** Where a run is between two steps. Sums cover the steps of the current epoch. */
 export interface Position {
   readonly step: number;
   readonly lossSum: number;
   readonly metricSum: number;
   readonly counted: number;
-  /** What lossSum is divided by; absent: counted. */
+  /** Divisor of lossSum; absent: counted. */
   readonly weight?: number;
-  /** Steps so far whose numbers were not finite and that were left out; absent: none. */
+  /** Steps skipped so far because of non-finite numbers; absent: none. */
   readonly leftOut?: number;
-  /** What it was trained on; absent in checkpoints of earlier versions. */
+  /** The data it was trained on; absent in checkpoints of earlier versions. */
   readonly data?: DataIdentity;
-  /** By which definition of results it was trained, once it is in a checkpoint; absent in those of the first. */
+  /** Version of the result definition it was trained with, once in a checkpoint; absent for version 1. */
   readonly definition?: number;
 }
 
-/** What the parameter server holds: flat layouts, one float32 each parameter. */
+/** What the parameter server holds: flat layouts, one float32 per parameter. */
 export interface Weights {
   readonly parameters: Float32Array;
   readonly state: ReadonlyMap<string, Float32Array>;
 }
 
-/** What a run's weights are for those who use them: the averages, where the job keeps them. */
+/** The weights to use a run with: the moving averages, if the job keeps them. */
 export const valuesOf = ({ parameters, state }: Weights): Float32Array => state.get(AVERAGE) ?? parameters;
 
 const STATE_PREFIX = 'optimizer.';
-/** Floats that are copied in one turn. */
+/** Floats copied per turn. */
 const PIECE = 1 << 20;
 
 /**
- * The weights alone, as a file that any safetensors reader loads. Its bytes depend on the job and the weights only, so
- * that equal training gives equal digests.
+ * The weights alone, as a file for any safetensors reader. Its bytes depend only on job and weights, so equal training gives equal
+ * digests.
  */
 export function encodeModel(
   { spec, model, objective }: Job,
@@ -58,7 +58,7 @@ export function encodeModel(
   return inTurns(
     beginModelFile({
       model,
-      // The state of replicas is no part of it.
+      // Without the state of replicas.
       parameters: parameters.subarray(0, model.parameterCount),
       about: {
         ...{ job: spec.name, step, seed: spec.training.seed },
@@ -73,11 +73,11 @@ async function inTurns({ file, pieces }: ReturnType<typeof beginSafetensors>): P
   return file;
 }
 
-/** A data section without what is true of one machine only: equal training elsewhere gives the same bytes. */
+/** A data section without what applies to one machine only: equal training elsewhere gives the same bytes. */
 const withoutPlaces = (data: DataSpec): object =>
   Object.fromEntries(Object.entries(data).filter(([name]) => !['path', 'test', 'route'].includes(name)));
 
-/** A checkpoint as its file has it. The weights must stand still until it is there. */
+/** Encodes a checkpoint file. The weights must not change until it resolves. */
 export function encodeCheckpoint(job: Job, weights: Weights, position: Position): Promise<Uint8Array> {
   const exchanged = exchangedOf(job);
   const list = tensors(exchanged, weights.parameters, '');

@@ -1,16 +1,16 @@
 /**
- * A version of the parameters as frames of the data link, in memory that is used again once no link needs it. The pages of new
- * memory cost more than encoding: for 50 million parameters in new buffers half a second a version, and as much for the collector.
+ * A parameter version as frames of the data link, in buffers that are reused once no link needs them. Faulting in new memory costs more
+ * than encoding: for 50 million parameters, half a second per version, and as much again in garbage collection.
  */
 import { encodeFrame, type FrameHeader, frameRoom } from '@kasane/protocol/internal/wire/frame';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 
-/** Sets of buffers that lie ready; more than the present version and the one before are only in use while a link is slow. */
+/** Sets of buffers kept for reuse; more than the current version and the one before are only in use while a link is slow. */
 const SPARE_SETS = 2;
 
 export interface EncodedVersion {
   readonly frames: readonly Buffer[];
-  /** A link is to send it: its bytes stay until as many calls of `release`. */
+  /** Keeps the bytes for one more link, until `release` has been called as often. */
   hold(): void;
   release(): void;
 }
@@ -19,9 +19,9 @@ export class VersionEncoder {
   #spare: Buffer[][] = [];
 
   /**
-   * Encodes `bytes`, cut into frames of FRAME_PAYLOAD_BYTES.
-   * @param headerOf the header of a part that begins at this byte; asked from the first part to the last
-   * @returns the version, held once: by whom it was made for
+   * Encodes `bytes`, split into frames of FRAME_PAYLOAD_BYTES.
+   * @param headerOf the header of the part that begins at this byte; called in order
+   * @returns the version, held once, for the caller
    */
   encode(bytes: Uint8Array, headerOf: (start: number, part: Uint8Array) => FrameHeader): EncodedVersion {
     return this.encodeParts(Math.ceil(bytes.length / FRAME_PAYLOAD_BYTES), (index) => {
@@ -31,10 +31,7 @@ export class VersionEncoder {
     });
   }
 
-  /**
-   * Encodes parts whose sizes are those of the versions before.
-   * @param partOf asked from the first part to the last; the payload may be used again for the next
-   */
+  /** Encodes parts with the same sizes as in earlier versions. @param partOf called in order; may reuse its payload for the next part */
   encodeParts(
     parts: number,
     partOf: (index: number) => readonly [header: FrameHeader, payload: Uint8Array],
@@ -52,7 +49,7 @@ export class VersionEncoder {
   }
 }
 
-/** Frames of a few bytes, in memory of their own. */
+/** Small frames, in memory of their own. */
 export const encodedOnce = (frames: readonly Buffer[]): EncodedVersion => held(frames, () => undefined);
 
 function held(frames: readonly Buffer[], onFree: () => void): EncodedVersion {

@@ -1,6 +1,6 @@
 /**
- * How parameters get to workers and gradients from them: through shared memory where both can open it, else as frames on the
- * data link. One for each run.
+ * How parameters reach workers and gradients come back: through shared memory if both sides can open it, otherwise as frames on the data
+ * link. One per run.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -23,45 +23,45 @@ import { type EncodedVersion, encodedOnce, VersionEncoder } from './encoded-vers
 import type { ParameterServer } from './parameter-server.ts';
 
 /**
- * Bytes of a version after which workers that share are told of them: each time wakes a thread of each of them, which takes a core from
- * those that compute. Soon for the first time, since until then nobody computes, then after three times as much as is there already:
- * a network's first layers have few parameters and much to compute.
+ * Bytes of a version after which workers with shared memory are notified. Each notification wakes a thread per worker, which takes a core
+ * from the computation. The first comes early, since nobody computes until then; the next ones whenever three times as much is ready,
+ * since a network's first layers have few parameters and much to compute.
  */
 const FIRST_TOLD_BYTES = 1 << 19;
 const MOST_TOLD_BYTES = 16 << 20;
-/** Floats of which one frame has the changes. */
+/** Floats per frame of changes. */
 const CHANGED_FLOATS = FRAME_PAYLOAD_BYTES / 4;
-/** Floats that are put into shared memory in one turn of the event loop. */
+/** Floats written to shared memory per turn of the event loop. */
 const STAGED_FLOATS = 1 << 20;
 
 export class Exchange {
   readonly #id: string;
   readonly #shards: number;
   readonly #parameters: ParameterServer;
-  /** How gradients come, and changes go. */
+  /** Encoding of gradients and changes. */
   readonly #codec: FloatCodec;
   #shared: SharedParameters | undefined;
-  /** Of each worker that was offered some; `opened` once it has said that it uses it. */
+  /** By worker that was offered shared memory; `opened` once the worker has confirmed that it uses it. */
   readonly #gradients = new Map<string, { memory: SharedGradients; opened: boolean }>();
-  /** Of workers that have left in this step, with gradients that are complete and still to be added. */
+  /** Memory of workers that left during this step, with complete gradients that have yet to be added. */
   readonly #left: SharedGradients[] = [];
   #version = -1;
   readonly #encoder = new VersionEncoder();
-  /** The present version as frames with the floats, encoded when the first worker needs them. */
+  /** The current version as frames of floats, encoded when the first worker needs them. */
   #encoded: EncodedVersion | undefined;
-  /** What it adds to the version before, */
+  /** Its difference from the previous version, */
   readonly #changesEncoder = new VersionEncoder();
   #changes: EncodedVersion | undefined;
-  /** which has been sent as frames to these workers, and they have got nothing since; and who has the present one. */
+  /** which was the last one sent as frames to these workers; and the workers that have the current one. */
   #before = new Set<string>();
   #sent = new Set<string>();
-  /** Where gradients are decoded. */
+  /** Buffer for decoded gradients. */
   #decoded = new Float32Array(0);
-  /** Floats of the present version of which those have heard who are told. */
+  /** Floats of the current version that workers were notified of. */
   #toldFloats = 0;
-  /** Who shares, and is told of the parts of the present version as they come. */
+  /** Workers with shared memory that are notified as parts of the current version become ready. */
   #told: readonly ConnectedWorker[] = [];
-  /** The averages of the present version, while they are evaluated. */
+  /** Averages of the current version, while they are evaluated. */
   #averages: EncodedVersion | undefined;
   #closed = false;
 
@@ -73,7 +73,7 @@ export class Exchange {
     this.#shared = SharedParameters.create(parameters.parameters.length);
   }
 
-  /** Memory to offer a worker that joins, as JobOpened names it. */
+  /** Shared memory to offer a joining worker, for JobOpened. */
   offer(worker: string): Pick<JobOpened, 'parametersMemory' | 'gradientsMemory'> {
     this.leave(worker);
     const memory = this.#shared && SharedGradients.create(this.#parameters.parameters.length, this.#shards);
@@ -81,13 +81,16 @@ export class Exchange {
     return { parametersMemory: memory && this.#shared?.address, gradientsMemory: memory?.address };
   }
 
-  /** The worker has opened what it was offered. */
+  /** The worker has opened the memory it was offered. */
   opened(worker: string): void {
     const offered = this.#gradients.get(worker);
     if (offered) offered.opened = true;
   }
 
-  /** Memory of a worker that leaves is given back, but for what holds gradients of this step: steps may stand still for days. */
+  /**
+   * Releases the memory of a leaving worker, unless it holds gradients of this step. A step may last for days, so memory cannot wait for
+   * its end.
+   */
   leave(worker: string): void {
     this.#before.delete(worker);
     this.#sent.delete(worker);
@@ -102,8 +105,8 @@ export class Exchange {
   }
 
   /**
-   * Begins a version, when the gradients of the one before have been added. Its parts follow, each by `part` and as soon as it is
-   * there; those of these workers who share hear of them.
+   * Begins a version, once the gradients of the previous one have been added. Follow with `part` for each part as it becomes ready; those
+   * of `workers` that use shared memory are notified.
    */
   begin(version: number, workers: readonly ConnectedWorker[]): void {
     this.#before = version === this.#version + 1 ? this.#sent : new Set();
@@ -121,7 +124,7 @@ export class Exchange {
     this.#share((memory) => memory.begin(version));
   }
 
-  /** The floats [start, end) of the version that was begun are there. Parts come from the first to the last. */
+  /** Floats [start, end) of the begun version are ready. Call in order. */
   part(start: number, end: number): void {
     const bytes = bytesOf(this.#parameters.parameters.subarray(start, end));
     if (!this.#share((memory) => memory.write(this.#version, 4 * start, bytes))) return;
@@ -131,7 +134,7 @@ export class Exchange {
       this.#tell(end);
   }
 
-  /** Those who are told hear of all floats up to `end`. */
+  /** Notifies workers of all floats up to `end`. */
   #tell(end: number): void {
     const start = this.#toldFloats;
     const news = this.#announcement(start, end);
@@ -142,13 +145,16 @@ export class Exchange {
     this.#toldFloats = end;
   }
 
-  /** Says that floats [start, end) of the present version lie in shared memory. */
+  /** Announces floats [start, end) of the current version in shared memory. */
   #announcement(start: number, end: number): EncodedVersion {
     const header = { ...this.#header(start), floats: end - start };
     return encodedOnce([encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0))]);
   }
 
-  /** Puts the present version into shared memory, a part each turn of the event loop, for `publish` to tell of. Nobody may be told before. */
+  /**
+   * Writes the current version to shared memory, a part per turn of the event loop, for `publish` to announce. Workers must not be
+   * notified before.
+   */
   async stage(): Promise<void> {
     const { version, parameters } = this.#parameters;
     if (this.#version === version) return;
@@ -160,10 +166,10 @@ export class Exchange {
   }
 
   /**
-   * Sends the parameter server's present version to those of these workers who have not been told of its parts: as changes to those that
-   * have been sent the one before, the first time.
-   * @param lacking of these, those that do not have it all the same
-   * @param passed of these, those that get it from one another
+   * Sends the parameter server's current version to those of `workers` that were not notified of its parts: as changes to those that were
+   * last sent the previous version.
+   * @param lacking of these, those that lack it nevertheless
+   * @param passed of these, those that get it from each other
    */
   publish(
     workers: readonly ConnectedWorker[],
@@ -191,7 +197,7 @@ export class Exchange {
     }
   }
 
-  /** Sends the averages of the present version, if the job keeps them: to these workers, and to who joins before the next version. */
+  /** Sends the averages of the current version, if the job keeps them, to these workers and to those that join before the next version. */
   publishAverages(workers: readonly ConnectedWorker[]): void {
     if (!this.#parameters.state.has(AVERAGE)) return;
     this.#averages?.release();
@@ -199,10 +205,7 @@ export class Exchange {
     for (const worker of workers) worker.publishMore(this.#id, this.#averages);
   }
 
-  /**
-   * Part of a gradient has arrived. @returns its floats
-   * @throws KasaneError PROTOCOL when it does not fit the model
-   */
+  /** Stores part of a gradient. @returns its number of floats @throws KasaneError PROTOCOL if it does not fit the model */
   receive(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): number {
     if (this.#closed) return 0;
     const { floats, source } = this.#sourceOf(worker, header, payload);
@@ -210,7 +213,7 @@ export class Exchange {
     return floats;
   }
 
-  /** The floats of part of a gradient, for others. @throws KasaneError PROTOCOL when it does not fit the model */
+  /** The floats of part of a gradient, to forward them. @throws KasaneError PROTOCOL if it does not fit the model */
   floatsOf(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): Float32Array {
     const { floats, source } = this.#sourceOf(worker, header, payload);
     this.#parameters.check(header, floats);
@@ -220,7 +223,7 @@ export class Exchange {
     return values;
   }
 
-  /** Where part of a gradient is. */
+  /** Locates part of a gradient. */
   #sourceOf(
     worker: string,
     header: GradientHeader | SharedGradientHeader,
@@ -239,7 +242,7 @@ export class Exchange {
     return { floats: header.floats, source };
   }
 
-  /** Ends the sharing; what still arrives is of no use any more. */
+  /** Releases all shared memory; whatever still arrives is ignored. */
   close(): void {
     this.#closed = true;
     this.#shared?.close();
@@ -251,29 +254,29 @@ export class Exchange {
     for (const memory of this.#left.splice(0)) memory.close();
   }
 
-  /** Whether a worker is on this machine, and shares memory. */
+  /** Whether a worker is on this machine and uses shared memory. */
   isNear(worker: string): boolean {
     return this.#shared !== undefined && this.#gradients.get(worker)?.opened === true;
   }
 
-  /** Whether there is shared memory, and it took what was written. */
+  /** Writes to shared memory. Returns whether there is any and it has room. */
   #share(write: (memory: SharedParameters) => void): boolean {
     if (!this.#shared) return false;
     try {
       write(this.#shared);
       return true;
     } catch {
-      // The memory file system is full: the link does as well.
+      // The memory file system is full: fall back to the link.
       this.#shared.close();
       this.#shared = undefined;
       return false;
     }
   }
 
-  /** @throws KasaneError PROTOCOL when it is no part of the model */
+  /** @throws KasaneError PROTOCOL if it does not fit the model */
   #decode(offset: number, payload: Uint8Array): { readonly floats: number; readonly source: Uint8Array } {
     const floats = this.#codec.count(payload, offset);
-    // As it is: float32.
+    // Plain float32.
     if (4 * floats === payload.length) return { floats, source: payload };
     if (this.#decoded.length < floats) this.#decoded = new Float32Array(floats);
     const decoded = this.#decoded.subarray(0, floats);
@@ -286,7 +289,7 @@ export class Exchange {
     return this.#encoded;
   }
 
-  /** Undefined where it is not known what the present version adds to the one before. */
+  /** Undefined if the difference between the current version and the previous one is unknown. */
   #encodeChanges(): EncodedVersion | undefined {
     const { parameters, changes } = this.#parameters;
     if (!changes) return undefined;

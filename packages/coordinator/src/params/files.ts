@@ -1,4 +1,4 @@
-/** Files of the state directory: whole or absent, and known by their digest. */
+/** Files in the state directory: complete or absent, and verified by digest. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { writeWholeFile } from '@kasane/data/internal/files/whole-file';
@@ -8,13 +8,13 @@ import { systemWords } from '@kasane/tensor/internal/node/system-errors';
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Writes `bytes` to `path`, for the owner's eyes only, and returns their SHA-256 (lower-case hex). */
+/** Writes `bytes` to `path`, readable by the owner only. Returns their SHA-256 (lower-case hex). */
 export async function writeWhole(path: string, bytes: Uint8Array): Promise<string> {
   await writeWholeFile(path, bytes, 0o600);
   return sha256InTurns(bytes);
 }
 
-/** Reads a file whose digest is known; undefined with a reason when it is missing or damaged. */
+/** Reads a file and verifies its digest; returns the reason if it is missing or damaged. */
 export async function readWhole(
   path: string,
   digest: string,

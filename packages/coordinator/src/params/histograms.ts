@@ -1,10 +1,10 @@
-/** How numbers are distributed, for people: counted in equal bins, from a sample where there are many. */
+/** Histograms for display: equal bins, from a sample of large arrays. */
 import type { Histogram } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { HISTOGRAM_BINS, HISTOGRAM_SAMPLES } from '@kasane/protocol/limits';
 
 /**
- * Of `values` from `start` to `end`. What is not finite is left out; without anything finite there are no bins.
- * Looks at HISTOGRAM_SAMPLES numbers at most, at equal distances.
+ * Counts `values` from `start` to `end`, at most HISTOGRAM_SAMPLES of them at equal distances. Ignores non-finite values; without finite
+ * ones there are no bins.
  */
 export function histogramOf(values: Float32Array, start = 0, end = values.length): Histogram {
   const stride = Math.max(1, Math.ceil((end - start) / HISTOGRAM_SAMPLES));
@@ -26,6 +26,6 @@ export function histogramOf(values: Float32Array, start = 0, end = values.length
     counts[bin] = counts[bin]! + 1;
   }
   const fullest = Math.max(...counts);
-  // One number among thousands must not vanish: whatever is there is at least 1.
+  // One value among thousands must not vanish: a non-empty bin is at least 1.
   return { low, high, bins: counts.map((count) => Math.ceil((255 * count) / fullest)) };
 }

@@ -1,19 +1,19 @@
-/** What people see of the layers after an update: how much it changed each, and how its numbers are distributed. */
+/** What is shown of the layers after an update: how much it changed each, and the distribution of its values. */
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Squares } from '@kasane/tensor/optim/updater';
 import { histogramOf } from './histograms.ts';
 
-/** What an update did to one layer. */
+/** The effect of an update on one layer. */
 export interface LayerChange {
   readonly layer: string;
-  /** L2 norms: of its gradient, of its parameters afterwards, and of the change relative to them. */
+  /** L2 norms: of its gradient, of its updated parameters, and of the update relative to them. */
   readonly gradientNorm: number;
   readonly weightNorm: number;
   readonly updateRatio: number;
 }
 
-/** @param squares what an update summed up, by parameter */
+/** @param squares sums of squares from an update, by parameter */
 export function layerChanges(parameters: readonly ParameterSpec[], squares: Squares): LayerChange[] {
   const sums = new Map<string, { gradient: number; weight: number; change: number }>();
   for (const [index, { layer, statistic }] of parameters.entries()) {
@@ -32,7 +32,7 @@ export function layerChanges(parameters: readonly ParameterSpec[], squares: Squa
   }));
 }
 
-/** A layer's first parameter, its weights, stands for it. @param gradient flat, as `values` */
+/** Each layer is represented by its first parameter, its weights. @param gradient flat, like `values` */
 export function layerSnapshots(
   parameters: readonly ParameterSpec[],
   gradient: Float32Array,

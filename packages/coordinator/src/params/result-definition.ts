@@ -1,15 +1,15 @@
-/** The number of the definition of results: with another one the same job gives other bits. */
+/** The version of the result definition: with a different one, the same job gives different bits. */
 import { KasaneError } from '@kasane/protocol/errors';
 
 /**
- * 1: the gradients of a step's shards are added from the first to the last; checkpoints do not name it.
- * 2: along a binary tree (tensor/src/ops/shard-tree.ts).
+ * 1: the gradients of a step's shards are added from first to last; checkpoints do not name it. 2: along a binary tree
+ * (tensor/src/ops/shard-tree.ts).
  */
 export const RESULT_DEFINITION = 2;
 
 /**
- * @param then of the training up to a checkpoint; undefined: the checkpoint does not say
- * @throws KasaneError JOB_FAILED when it is another one: what came of both would be what neither gives
+ * @param then version stored in a checkpoint; undefined if none is stored
+ * @throws KasaneError JOB_FAILED if it differs: a mixture of both would match neither
  */
 export function checkDefinition(id: string, step: number, then = 1): void {
   if (then === RESULT_DEFINITION) return;

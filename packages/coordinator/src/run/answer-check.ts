@@ -1,17 +1,17 @@
-/** Whether a worker's answer can count: what it says is checked against the plan, and its gradient must have arrived. */
+/** Whether a worker's answer counts: its figures must match the plan, and its gradient must have arrived. */
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import type { Arrived } from '../params/attempts.ts';
 import type { RunPlan } from './plan.ts';
 
-/** Why an answer does not count: `why` says what the worker did wrong, and is undefined where it did nothing wrong. */
+/** Why an answer is refused: `why` says what the worker did wrong; undefined if it did nothing wrong. */
 export interface Refused {
-  /** It is the worker's failure, and others are asked before it. */
+  /** Counts as a failure of this worker: others are tried first. */
   readonly isFailure: boolean;
   readonly why: string | undefined;
 }
 
-/** Why an answer does not count whose gradient is not whole. */
+/** Refusals of answers whose gradient is not complete. */
 const notWhole: Readonly<Record<Exclude<Arrived, 'whole'>, Refused>> = {
   elsewhere: { isFailure: false, why: undefined },
   missing: { isFailure: true, why: 'parts of its gradient are missing' },
@@ -21,7 +21,7 @@ const notWhole: Readonly<Record<Exclude<Arrived, 'whole'>, Refused>> = {
   },
 };
 
-/** @returns undefined: it counts. @param arrived asked only when everything else is right */
+/** @returns undefined if it counts. @param arrived called only if everything else is right */
 export function refusedAnswer(
   plan: RunPlan,
   task: Pick<TaskData, 'kind' | 'step' | 'shard'>,

@@ -1,4 +1,4 @@
-/** What the answers to a step or a test come to: their sum, their rows in the ledger, the result of an epoch. */
+/** Aggregates the answers to a step or a test: their sum, their rows in the ledger, the result of an epoch. */
 
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
@@ -20,29 +20,29 @@ export interface Answer {
   readonly samples: number;
   readonly lossSum: number;
   readonly metricSum: number;
-  /** How many losses lossSum has. */
+  /** Number of losses in lossSum. */
   readonly counted: number;
-  /** What lossSum and the gradient are of: as many, or the sum of the losses' weights. */
+  /** Divisor of lossSum and the gradient: the number of losses, or the sum of their weights. */
   readonly weight: number;
   readonly samplesDigest: number;
-  /** Milliseconds that the computation took, by the worker's clock. */
+  /** Computation time in milliseconds, by the worker's clock. */
   readonly computeMs: number;
-  /** Of a test: its tally, which other metrics follow from. */
+  /** For tests: the tally that other metrics are computed from. */
   readonly tally?: TallyNumbers;
-  /** Its numbers were not finite, again and again, and the job may go on without them: it counts for nothing. */
+  /** Its numbers were repeatedly not finite, and the job may skip it: it counts for nothing. */
   readonly leftOut?: boolean;
-  /** Milliseconds from the publishing of the step's parameters to the claim of this attempt; negative when it was early. */
+  /** Milliseconds from publishing the step's parameters to the claim of this attempt; negative if it was claimed earlier. */
   readonly claimedAfterMs: number;
-  /** The same to its arrival. */
+  /** The same until its arrival. */
   readonly answeredAfterMs: number;
-  /** How long samples and a free slot took, by the worker's clock. */
+  /** Wait for samples and a free slot, by the worker's clock. */
   readonly samplesMs: number;
   readonly slotMs: number;
-  /** How much longer the answer travelled than the fastest one of its worker. */
+  /** Extra travel time, compared with the fastest answer of its worker. */
   readonly travelMs: number;
 }
 
-/** A worker's answer to an attempt, with what the coordinator's clock says of it. */
+/** A worker's answer to an attempt, with times by the coordinator's clock. */
 export function toAnswer(
   worker: string,
   attempt: number,
@@ -62,7 +62,7 @@ export function toAnswer(
   };
 }
 
-/** Adds up answers along the tree of shards. `counted` is at least 1 and `weight` not 0: they divide. */
+/** Adds answers along the tree of shards. `counted` is at least 1 and `weight` not 0, so that both can divide. */
 export function sum(answers: readonly Answer[]) {
   const total = (of: (answer: Answer) => number) => totalOf(answers.map(of));
   return {
@@ -78,7 +78,7 @@ export function sum(answers: readonly Answer[]) {
   };
 }
 
-/** What a step adds to its epoch: nothing if it is left out, since the rest of it depends on how its shards are grouped into tasks. */
+/** What a step adds to its epoch: nothing if it is skipped, since its remainder depends on how shards are grouped into tasks. */
 export const toAdd = (
   answers: readonly Answer[],
   { lossSum, metricSum, counted, weight }: ReturnType<typeof sum>,
@@ -87,17 +87,17 @@ export const toAdd = (
     ? { lossSum: 0, metricSum: 0, counted: 0, weight: 0 }
     : { lossSum, metricSum, counted, weight };
 
-/** What the sums of these answers are divided by. */
+/** Divisor of these answers' sums. */
 export const weightOf = (answers: readonly Answer[]): number =>
   divisor(totalOf(answers.map(({ weight }) => weight)));
 
 const totalOf = (numbers: readonly number[]): number =>
   numbers.length === 0 ? 0 : addAlongTree(numbers, (left, right) => left + right);
 
-/** What sums of such a weight are divided by: where nothing counts there is nothing to divide. */
+/** Avoids dividing by 0 if nothing counts. */
 const divisor = (weight: number): number => (weight > 0 ? weight : 1);
 
-/** Which samples counted in a training step, and whose answers they were. */
+/** Which samples counted in a training step, and which workers computed them. */
 export function ledgerRows(plan: RunPlan, step: number, answers: readonly Answer[]): LedgerRow[] {
   const epoch = plan.epochOf(step);
   return plan.tasks(step).map(({ start, end }, shard) => {
@@ -106,7 +106,7 @@ export function ledgerRows(plan: RunPlan, step: number, answers: readonly Answer
   });
 }
 
-/** The tally of a test, of whose shards these are the answers, in order. */
+/** The tally of a test from its shards' answers, in order. */
 export function tallyOf(
   { model, objective }: Pick<Job, 'model' | 'objective'>,
   answers: readonly Answer[],
@@ -116,7 +116,7 @@ export function tallyOf(
   return tally;
 }
 
-/** What the steps of an epoch come to. Where all of them were left out it is worse than any number, as for a test that overflows. */
+/** Training loss and metric of an epoch. If all of its steps were skipped, worse than any number, like a test that overflows. */
 function trainResult(
   { objective }: Pick<Job, 'objective'>,
   { lossSum, metricSum, counted, weight = counted }: Position,
@@ -126,14 +126,14 @@ function trainResult(
   return { trainLoss: Number.POSITIVE_INFINITY, trainMetric: isFraction ? 0 : Number.POSITIVE_INFINITY };
 }
 
-/** What such a test comes to. */
+/** Test loss and metric of an epoch. */
 function testResult(
   { model, objective }: Pick<Job, 'model' | 'objective'>,
   answers: readonly Answer[],
   tally: Tally,
 ): Pick<EpochResult, 'testLoss' | 'testMetric' | 'testMetrics'> {
   const { lossSum, metricSum, counted, weight, samples } = sum(answers);
-  // Deep networks may overflow in a first test, before running statistics have settled: worse than any number.
+  // Deep networks may overflow in an early test, before running statistics have settled: worse than any number.
   const testLoss = Number.isNaN(lossSum) ? Number.POSITIVE_INFINITY : lossSum / weight;
   return {
     testLoss,
@@ -142,7 +142,7 @@ function testResult(
   };
 }
 
-/** An epoch, counted from 1, of which all steps have been done and the test answered. */
+/** The result of a completed epoch, counted from 1. */
 export function epochResult(
   job: Pick<Job, 'model' | 'objective'>,
   train: Position,
@@ -158,7 +158,7 @@ export function epochResult(
   };
 }
 
-/** What is recorded of it. */
+/** Arguments of its event. */
 export function epochArgs(
   { endedAt: _, testMetrics: __, ...result }: EpochResult,
   epochs: number,
@@ -167,7 +167,7 @@ export function epochArgs(
   return { ...result, epochs, metric };
 }
 
-/** What is shown of a training step. */
+/** The metrics of a training step. */
 export function stepPoint(
   answers: readonly Answer[],
   changes: readonly LayerChange[],

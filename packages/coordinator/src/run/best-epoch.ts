@@ -1,4 +1,4 @@
-/** Which epochs were best, and whether it is time to stop: pure functions of a job's history. */
+/** Which epochs were best, and whether to stop early: pure functions of a job's history. */
 
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job, TrainingSpec } from '@kasane/protocol/job';
@@ -11,7 +11,7 @@ export interface StopCriterion {
   readonly metric: MetricName;
 }
 
-/** By what a job's epochs are judged. */
+/** The metric that epochs are compared by. */
 export const stopCriterionOf = ({ spec, objective }: Pick<Job, 'spec' | 'objective'>): StopCriterion => ({
   stopEarly: spec.training.stopEarly,
   metric: metricOf(objective),
@@ -25,18 +25,18 @@ const cost = (
   const on = stopEarly?.on ?? 'loss';
   if (on === 'loss') return testLoss;
   if (on === 'metric') return metricKindOf[metric] === 'fraction' ? -testMetric : testMetric;
-  // R² is missing where all targets are equal, any of them where the model has overflowed.
+  // R² is missing if all targets are equal, and any metric if the model has overflowed.
   const value = testMetrics?.[on] ?? Number.NaN;
   if (Number.isNaN(value)) return Number.POSITIVE_INFINITY;
   return testMetricForms[on].better === 'higher' ? -value : value;
 };
 
-/** The epochs from the best on; of equal ones the earlier is better. */
+/** Epochs from best to worst; of equal ones, the earlier is better. */
 export function rankEpochs(history: readonly EpochResult[], criterion: StopCriterion): EpochResult[] {
   return [...history].sort((a, b) => cost(criterion, a) - cost(criterion, b) || a.epoch - b.epoch);
 }
 
-/** Why to stop after the last epoch of the history; undefined: go on. */
+/** Why to stop after the last epoch; undefined: continue. */
 export function earlyStopReason(
   history: readonly EpochResult[],
   criterion: StopCriterion,

@@ -1,6 +1,6 @@
 /**
- * The tasks of one run that are in flight: hands them out, hears what workers say of them, and acts on what `decide`
- * says about the step that is waited for.
+ * The tasks of one run that are in flight: hands them out, receives workers' messages about them, and acts on what `decide` says about
+ * the current step.
  */
 
 import { KasaneError } from '@kasane/protocol/errors';
@@ -40,32 +40,32 @@ type Kind = TaskData['kind'];
 
 export interface BoardOptions {
   readonly job: string;
-  /** The job's span, if there is one. */
+  /** The job's span, if tracing is on. */
   readonly traceparent?: string | undefined;
   readonly plan: RunPlan;
   readonly queue: TaskQueue;
   readonly workers: Pick<WorkerRegistry, 'all' | 'heardAt'>;
   /** Workers that cannot compute the job. */
   readonly refusals: Pick<Refusals, 'able' | 'has' | 'list'>;
-  /** Whether workers read the samples themselves now: nothing is staged. */
+  /** Whether workers currently read the samples themselves, so nothing is staged. */
   readonly direct: () => boolean;
   readonly decide: DecideOptions;
   readonly log: Logger;
-  /** The log of what workers say. */
+  /** Rate-limited log of workers' messages. */
   readonly lines: WorkerLines;
-  /** Whether the gradient of an attempt has arrived whole, and if not, whose fault that is. */
+  /** Whether an attempt's gradient has arrived completely, and if not, whose fault that is. */
   readonly gradientArrived: (worker: string, task: TaskId, layout: number | undefined) => Arrived;
-  /** Whether workers begin the step after this one by themselves: its answers may come early. */
+  /** Whether workers start the next step by themselves, so that its answers may come early. */
   readonly runsAhead: (step: number) => boolean;
-  /** Whether most workers are still being sent what they compute with: nobody is late for that. */
+  /** Whether most workers are still receiving parameters: none of them is late meanwhile. */
   readonly isSending: () => boolean;
-  /** Who gets shards, and who is waited for in vain. */
+  /** Which workers get shards, and which failed to respond. */
   readonly shares: Pick<Shares, 'idle' | 'isSuspect' | 'isTrying' | 'isResting' | 'waitedFor' | 'answered'>;
-  /** Called when others can compute what a worker cannot, again and again. */
+  /** Called if a worker repeatedly fails at what others can compute. */
   readonly onUnfit: (worker: string, why: Reason) => void;
-  /** Whether the run may go on without a step whose numbers are not finite, for this reason. */
+  /** Whether the run may skip a step with non-finite numbers. */
   readonly mayLeaveOut: (why: string) => boolean;
-  /** Called when tasks of a step are handed out again. */
+  /** Called when tasks of a step are reissued. */
   readonly onReissue: (step: number, tasks: number, why: Reason) => void;
   /** Called when `why` has changed. */
   readonly onWhy: () => void;
@@ -76,7 +76,7 @@ export class TaskBoard {
   readonly #trackers: Readonly<Record<Kind, Tracker>>;
   readonly #answers = new StepAnswers();
   readonly #pace = new Pace();
-  /** Steps that are computed again. */
+  /** Steps that are being recomputed. */
   readonly #redone = new Set<number>();
   #leftAt = Number.NEGATIVE_INFINITY;
   #why: Reason | undefined;
@@ -85,7 +85,7 @@ export class TaskBoard {
   readonly #travel = new Travel();
   readonly #out: HandOut;
   readonly #disproofs = new Disproofs();
-  /** Workers of whom answers have counted, the newest last. */
+  /** Workers whose answers have counted, the newest last. */
   readonly #proven = new Map<string, true>();
 
   constructor(options: BoardOptions) {
@@ -97,12 +97,12 @@ export class TaskBoard {
     this.#out = new HandOut({ ...options, trackers, onFailed: (error) => this.stop(error) });
   }
 
-  /** What is waited for; undefined when nothing is. */
+  /** What the step is waiting for; undefined if it is not waiting. */
   get why(): Reason | undefined {
     return this.#why;
   }
 
-  /** For how long nothing has come of what is waited for, in milliseconds. */
+  /** Time without progress, in milliseconds. */
   get stillMs(): number {
     return this.#pace.stillMs;
   }
@@ -113,26 +113,23 @@ export class TaskBoard {
     return this.#pace.stalledMs(this.#waiting.kind);
   }
 
-  /** The step under way, and how many answers, and signs of tasks that go on, have counted since it began. */
+  /** The current step, and how many answers and progress messages have counted since it began. */
   get reached(): { readonly step: number; readonly answers: number } {
     return this.#answers.reached;
   }
 
-  /** Whether somebody waits for answers. */
+  /** Whether `settled` is pending. */
   get isWaiting(): boolean {
     return this.#waiting !== undefined;
   }
 
-  /** Begins to count training answers for `step`: its parameters have been published. */
+  /** Begins counting training answers for `step`: its parameters have been published. */
   begin(step: number): void {
     this.#pace.begin();
     for (const { worker, task, result } of this.#answers.begin(step)) this.answered(worker, task, result);
   }
 
-  /**
-   * The step under way is computed again: what has been answered does not count.
-   * @param areLaterVoid what has been computed of later steps does not count either
-   */
+  /** Recomputes the current step: answers so far do not count. @param areLaterVoid results for later steps do not count either */
   redo(step: number, areLaterVoid: boolean): void {
     this.#answers.redo();
     const tracker = this.#trackers.train;
@@ -149,7 +146,7 @@ export class TaskBoard {
     this.#out.first(route, kind, steps, this.#pace.isShort);
   }
 
-  /** Resolves with the answers, by shard, when every shard of the step has one. Rejects when the job cannot go on. */
+  /** Resolves with the answers, by shard, when every shard of the step has one. Rejects if the job cannot continue. */
   async settled(kind: Kind, step: number): Promise<Answer[]> {
     await new Promise<void>((resolve, reject) => {
       this.#waiting = { kind, step, resolve, reject };
@@ -161,10 +158,7 @@ export class TaskBoard {
     return this.#trackers[kind].shards(step).map(({ shard }) => this.#answers.of(kind, shard)!);
   }
 
-  /**
-   * Forgets a step that has been counted. Its batches are taken out of Redis with the next `unstage`.
-   * @param answers those that `settled` gave
-   */
+  /** Forgets a committed step. The next `unstage` removes its batches from Redis. @param answers the result of `settled` */
   close(kind: Kind, step: number, answers: readonly Answer[]): void {
     const shards = this.#trackers[kind].shards(step);
     for (const { shard } of shards) this.#out.counted({ kind, step, shard });
@@ -177,12 +171,12 @@ export class TaskBoard {
     for (const { worker, why } of this.#disproofs.counted(shards, by)) this.#options.onUnfit(worker, why);
   }
 
-  /** Takes the batches of closed steps out of Redis. */
+  /** Removes the batches of closed steps from Redis. */
   unstage(): void {
     this.#out.unstage();
   }
 
-  /** Forgets all steps: nobody waits for them any more. */
+  /** Forgets all steps. */
   clear(): void {
     for (const tracker of Object.values(this.#trackers)) tracker.clear();
   }
@@ -192,7 +186,7 @@ export class TaskBoard {
     this.#waiting?.reject(reason);
   }
 
-  // What workers say.
+  // Messages from workers.
 
   claimed(worker: string, task: TaskId): void {
     if (this.#options.refusals.has(worker)) return;
@@ -206,7 +200,7 @@ export class TaskBoard {
       this.#pace.progressed(holder.claimedAt);
   }
 
-  /** A worker says how many local steps of a round are done: it has at most so many that it can say it. */
+  /** A worker reports how many local steps of a round are done. It can report at most `every` of them. */
   progressed(worker: string, { kind, step, shard, attempt }: TaskId, steps: number): void {
     if (kind !== TaskKind.TASK_KIND_TRAIN || step !== this.#answers.step || steps > this.#options.plan.every)
       return;
@@ -216,7 +210,7 @@ export class TaskBoard {
     this.#pace.progressed(now);
   }
 
-  /** Part of a task's gradient has come. @param part of all of it */
+  /** Part of a task's gradient has arrived. @param part as a fraction */
   received({ step, shard }: Pick<TaskId, 'step' | 'shard'>, part: number): void {
     const now = performance.now();
     if (step !== this.#answers.step || !this.#trackers.train.received(step, shard, part, now)) return;
@@ -224,14 +218,14 @@ export class TaskBoard {
     this.#pace.progressed(now);
   }
 
-  /** Whether a worker holds a task of training: what it sends of others is not looked at. */
+  /** Whether a worker holds a training task; gradients for other tasks are ignored. */
   holds(worker: string, { step, shard, attempt }: Pick<TaskId, 'step' | 'shard' | 'attempt'>): boolean {
     return this.#trackers.train.holds(step, shard, worker, attempt);
   }
 
   /** Returns whether this was the first answer. */
   answered(worker: string, task: TaskId, result: TaskResult): boolean {
-    // Workers go on until they hear of it; their answers are for nobody.
+    // Workers continue until they are told; their answers do not matter any more.
     if (this.#stopped) return false;
     const kind = kindOf(task);
     const { step, shard, attempt } = task;
@@ -242,12 +236,12 @@ export class TaskBoard {
       if (step === now + 1 && this.#options.runsAhead(now)) this.#answers.keep({ worker, task, result });
       return false;
     }
-    // What it held is others' now.
+    // Its tasks were given to others.
     if (this.#options.shares.isResting(worker)) return false;
     const { plan, lines } = this.#options;
     if (!tracker.holds(step, shard, worker, attempt)) {
       const why = 'answer refused: the worker does not hold this task';
-      // Of a step that is computed again it is nobody's fault.
+      // If the step is being recomputed, that is nobody's fault.
       if (!this.#redone.has(step)) lines.write('warn', { worker, kind, step, shard, attempt }, why);
       return false;
     }
@@ -272,12 +266,12 @@ export class TaskBoard {
     this.#answers.add(kind, shard, toAnswer(worker, attempt, result, times));
     this.#options.shares.answered(worker, performance.now());
     this.#pace.answered(kind, claim?.claimedAt, result.computeMs);
-    // Of hundreds of answers only the last one decides anything at once: what else there is to judge has time.
+    // Only the last of hundreds of answers can change the decision at once; anything else can wait for the next tick.
     if (tracker.isWhole(step)) this.check();
     return true;
   }
 
-  /** The answer to a training shard has numbers that are not finite: another worker is asked. */
+  /** The answer to a training shard is not finite: ask another worker. */
   refuse(step: number, shard: number, why: string): void {
     const answer = this.#answers.refuse(shard);
     if (!answer) return;
@@ -308,22 +302,22 @@ export class TaskBoard {
     this.check();
   }
 
-  /** A worker is given nothing for a while: what it holds is others'. To be followed by `check`. */
+  /** Takes all tasks from a worker that is suspended for a while. Call `check` afterwards. */
   rests(worker: string): void {
-    // What it has fetched, and not yet said so, is looked for soon.
+    // Tasks that it has fetched but not claimed yet are reissued soon.
     this.#leftAt = performance.now();
     for (const tracker of Object.values(this.#trackers)) tracker.releaseAll(worker);
   }
 
-  /** Adds the attempts that each worker holds now. */
+  /** Adds the number of attempts that each worker holds. */
   countHeld(held: Map<string, number>): void {
     for (const tracker of Object.values(this.#trackers)) tracker.countHeld(held);
   }
 
   /**
-   * Redis may have lost everything: hands out again what nobody holds. Tasks of later steps follow when their step comes:
-   * behind others in the queue they would be fetched too late.
-   * @param why put on record, where nothing else says it
+   * Redis may have lost everything: reissues what nobody holds. Tasks of later steps follow when their step comes, since behind others in
+   * the queue they would be fetched too late.
+   * @param why recorded as an event, unless it is already on record
    */
   requeue(why?: Reason): void {
     for (const kind of ['train', 'evaluate'] as const) {
@@ -340,7 +334,7 @@ export class TaskBoard {
     }
   }
 
-  /** Judges the step that is waited for, and acts. Call after every event and now and then. */
+  /** Decides about the current step and acts on it. Call after every event and periodically. */
   check(): void {
     const waiting = this.#waiting;
     if (!waiting) return;
@@ -349,12 +343,12 @@ export class TaskBoard {
     if (!this.#trackers[kind].isWhole(step) && isSending()) this.#pace.sending();
     const state = {
       startedAt: this.#pace.dueFrom,
-      // Nobody can fetch what is still being read.
+      // Nobody can fetch a batch that is still being read.
       progressAt: this.#out.isBusy ? performance.now() : this.#pace.progressAt,
       leftAt: this.#leftAt,
       shards: this.#trackers[kind].shards(step),
       heardAt: this.#options.workers.heardAt,
-      // Where every shard has its answer, which is asked most, nobody looks at it.
+      // A getter, because in the most frequent case, when every shard has its answer, it is not needed.
       get able() {
         return refusals.able().flatMap(({ id, draining }) => (draining ? [] : [id]));
       },
@@ -374,13 +368,13 @@ export class TaskBoard {
         waiting.resolve();
         break;
       case 'reissue':
-        // What comes back has been told of with whoever gave it back.
+        // Handed-back tasks were already logged when they came back.
         this.#options.log[decision.idle.length > 0 || decision.unclaimed ? 'info' : 'debug'](
           { kind, step, shards: decision.shards, ...decision.why },
           `reissuing tasks: ${sentenceOf(decision.why)}`,
         );
         this.#options.onReissue(step, decision.shards.length, decision.why);
-        // First, since workers may rest for it, and what they give up is not to be handed out twice.
+        // First, since it may suspend workers, and the tasks they lose must not be reissued twice.
         this.#options.shares.waitedFor(
           decision.idle.filter((worker) => !this.#answers.has(kind, worker)),
           performance.now(),
@@ -424,7 +418,7 @@ export class TaskBoard {
   }
 }
 
-/** What else comes back was given back. */
+/** Other reasons mean that the task was handed back. */
 const kindOfFailure: Partial<Record<TaskFailure_Reason, Failure['kind']>> = {
   [TaskFailure_Reason.REASON_COMPUTE]: 'threw',
   [TaskFailure_Reason.REASON_BATCH_DAMAGED]: 'damaged',

@@ -1,4 +1,4 @@
-/** The checkpoints of one run: written beside the steps, the newest and the best kept, read again when it goes on. */
+/** The checkpoints of one run: written in the background, the newest and the best kept, read again on resume. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -19,21 +19,21 @@ export interface CheckpointsOptions {
   readonly id: string;
   readonly job: Job;
   readonly store: JobStore;
-  /** Where the files are. */
+  /** Folder of the files. */
   readonly directory: string;
   readonly stepsPerEpoch: number;
   readonly log: Logger;
   readonly record: (event: JobEvent) => void;
 }
 
-/** What goes into the store together with a checkpoint. */
+/** What is stored together with a checkpoint. */
 export interface Passed {
-  /** Shards that counted since the checkpoint before. */
+  /** Shards counted since the previous checkpoint. */
   readonly ledger: readonly LedgerRow[];
   readonly metrics: MetricsHistory;
-  /** The epoch that it ends, if it ends one. */
+  /** The epoch that it completes, if any. */
   readonly epoch?: EpochResult | undefined;
-  /** Of its test. */
+  /** From the epoch's test. */
   readonly confusion?: ConfusionRecord | undefined;
 }
 
@@ -43,20 +43,20 @@ interface Owed {
   confusion?: ConfusionRecord;
 }
 
-/** After a disk has refused one, the next is tried this many milliseconds later, if none is due before. */
+/** Time after which a refused checkpoint is retried, in milliseconds, if none is due before. */
 const RETRY_MS = 2_000;
 
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
   readonly #criterion: StopCriterion;
-  /** What belongs to checkpoints that could not be written goes with the next one. */
+  /** What belongs to checkpoints that could not be written; stored with the next one. */
   #owed: Owed = { ledger: [], epochs: [] };
   /** Why the last one is not on disk, if it is not. */
   #refusal: Error | undefined;
   #writtenAt = performance.now();
-  /** The one being written, while steps go on, */
+  /** The write in progress, */
   #writing: Promise<void> = Promise.resolve();
-  /** and since when. */
+  /** and when it began. */
   #since = new Date();
 
   constructor(options: CheckpointsOptions) {
@@ -64,13 +64,13 @@ export class Checkpoints {
     this.#criterion = stopCriterionOf(options.job);
   }
 
-  /** Fills `weights` from the newest checkpoint that is whole. Undefined: there is none. */
+  /** Fills `weights` from the newest undamaged checkpoint. Undefined: there is none. */
   async restore(weights: Weights): Promise<Position | undefined> {
     const { id, job, store, stepsPerEpoch, log, record } = this.#options;
     for (const { step, path, digest } of store.checkpoints(id)) {
       let read = await readCheckpoint(path, digest, job, weights);
       if ('why' in read) {
-        // Where the whole state directory is away, no checkpoint is lost.
+        // If the state directory is missing altogether, the checkpoints are not lost.
         await store.place.require();
         read = await readCheckpoint(path, digest, job, weights);
       }
@@ -87,11 +87,11 @@ export class Checkpoints {
     return undefined;
   }
 
-  /** Whether one should be written after `step` steps, which do not end an epoch. */
+  /** Whether to write one after `step` steps, apart from those at the end of epochs. */
   isDue(step: number): boolean {
     const { checkpoint, exchange } = this.#options.job.spec;
     const { everySteps, everySeconds } = checkpoint;
-    // With local steps there is a version to keep after each round.
+    // With local steps, a version exists only after each round.
     const rounds = everySteps && Math.ceil(everySteps / exchange.every);
     const sinceMs = performance.now() - this.#writtenAt;
     return (
@@ -102,8 +102,8 @@ export class Checkpoints {
   }
 
   /**
-   * Writes one beside the steps that follow; waits only for the one before it. A disk that refuses it does not end the
-   * training: what it was to keep goes with the next. @param disk says so where that wait is long
+   * Writes a checkpoint while the next steps run; waits only for the previous one. If the disk refuses it, training continues, and its
+   * rows are stored with the next one. @param disk reports a long wait
    */
   async write(
     disk: Pick<RetryingDisk, 'hear'>,
@@ -118,7 +118,7 @@ export class Checkpoints {
     if (epoch) this.#owed.epochs.push(epoch);
     if (confusion) this.#owed.confusion = confusion;
     this.#writtenAt = performance.now();
-    // Steps that follow change the weights: all of them are in it before.
+    // The next steps change the weights, so copy them first.
     const bytes = await encodeCheckpoint(job, weights, position);
     const keep = async () => {
       await store.place.folder(directory);
@@ -157,21 +157,21 @@ export class Checkpoints {
       }
       this.#refusal = error as Error;
     });
-    // Heard where it is awaited, before the next checkpoint or the end.
+    // Reported where it is awaited: before the next checkpoint or at the end.
     this.#writing.catch(() => {});
   }
 
-  /** Why the disk has refused the last one, if it has. */
+  /** Why the disk refused the last one, if it did. */
   get refused(): Reason | undefined {
     return this.#refusal && diskReason(this.#refusal, clockTime());
   }
 
-  /** Resolves when none is being written. */
+  /** Resolves when no write is in progress. */
   settled(): Promise<void> {
     return this.#writing;
   }
 
-  /** Resolves when the newest is on disk; `again` writes it once more where the disk refused it. */
+  /** Resolves when the newest is on disk; `again` writes it once more if the disk refused it. */
   async finish(disk: RetryingDisk, again: () => Promise<void>): Promise<void> {
     await disk.hear(this.#writing, {}, this.#since);
     await disk.write({ writing: 'last-checkpoint' }, async () => {
@@ -182,7 +182,7 @@ export class Checkpoints {
     });
   }
 
-  /** The weights of the best epoch and its step; undefined when the present ones are those, or its checkpoint is lost. */
+  /** The weights of the best epoch and its step; undefined if they are the current ones, or their checkpoint is lost. */
   async best(present: Weights, step: number): Promise<{ weights: Weights; step: number } | undefined> {
     const { id, job, store, log } = this.#options;
     const [best] = this.#bestSteps();

@@ -1,11 +1,11 @@
-/** The confusion matrix of an epoch's test, as it is kept. */
+/** The confusion matrix of an epoch's test, as it is stored. */
 import { classNamesOf, type Preparation } from '@kasane/data/dataset';
 import type { Job } from '@kasane/protocol/job';
 import { confusionOf, type Tally } from '@kasane/tensor/internal/tally';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { ConfusionRecord } from '../store/confusions.ts';
 
-/** @returns undefined where there is none: only classifiers of few enough classes have one */
+/** @returns undefined if there is none: only classifiers with few enough classes have one */
 export function confusionRecord(
   { model, objective }: Pick<Job, 'model' | 'objective'>,
   preparation: Preparation,

@@ -1,4 +1,4 @@
-/** Which workers read a job's data themselves: while all do, no samples travel. */
+/** Which workers read a job's data themselves: while all do, no samples are sent. */
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
 import type { WorkerRegistry } from '../workers.ts';
@@ -26,7 +26,7 @@ export class DataRoutes {
     this.#lines = lines;
   }
 
-  /** Whether every worker that is connected has said that it reads the data. */
+  /** Whether every connected worker has reported that it reads the data. */
   get direct(): boolean {
     if (this.#route === 'staged') return false;
     const workers = this.#workers.all();
@@ -39,7 +39,7 @@ export class DataRoutes {
     return direct;
   }
 
-  /** A worker has tried to open the data, or can not read it any more. */
+  /** A worker has tried to open the data, or cannot read it any more. */
   reported(worker: string, able: boolean, why: string): void {
     if (able) {
       this.#able.add(worker);

@@ -1,4 +1,4 @@
-/** Numbers that are not finite never reach the weights: the shard is asked of another worker, or its step is left out. */
+/** Keeps non-finite numbers out of the weights: the shard is computed by another worker, or its step is skipped. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import { notFinite } from '@kasane/tensor/io/adopt';
@@ -10,8 +10,8 @@ import { type Answer, weightOf } from './answers.ts';
 import type { TaskBoard } from './board.ts';
 
 /**
- * The answers of a training step and, reduced in the parameter server, the gradient they add up to: all of it finite, unless the
- * step is left out. Rejects when the job cannot go on.
+ * The answers of a training step; the parameter server has reduced their gradients. All numbers are finite unless the step is skipped.
+ * Rejects if the job cannot continue.
  */
 export async function finiteAnswers(
   board: Pick<TaskBoard, 'settled' | 'refuse'>,
@@ -38,7 +38,7 @@ export async function finiteAnswers(
   }
 }
 
-/** Whether one more step may be left out, for this reason, where `most` may be. */
+/** Whether one more step may be skipped, of at most `most`. */
 export function mayLeaveOut(before: Position, most: number, why: string, log: Pick<Logger, 'warn'>): boolean {
   const count = (before.leftOut ?? 0) + 1;
   if (count > most) return false;
@@ -46,26 +46,26 @@ export function mayLeaveOut(before: Position, most: number, why: string, log: Pi
   return true;
 }
 
-/** How many steps have been left out, as a position has it. */
+/** The number of skipped steps, as a position stores it. */
 export function leftOut(before: Position, oneMore: boolean): Pick<Position, 'leftOut'> {
   const count = (before.leftOut ?? 0) + (oneMore ? 1 : 0);
   return count > 0 ? { leftOut: count } : {};
 }
 
-/** Floats that are looked at in one turn of the event loop. */
+/** Floats checked per turn of the event loop. */
 const AT_ONCE = 1 << 22;
 
-/** What helps a training that diverges. @param every local steps of a round */
+/** Suggested fix for diverging training. @param every local steps per round */
 export const rightOfDiverged = (every: number): string =>
   `reduce training.learningRate${every > 1 ? ' or exchange.outer.learningRate' : ''}, or set training.clipNorm`;
 
-/** What helps where numbers are not finite. Before the first update, the learning rate has had no part in them. */
+/** Suggested fix for non-finite numbers. Before the first update, the learning rate cannot be the cause. */
 export const rightOfNotFinite = (step: number, every: number): string =>
   step > 0 || every > 1
     ? rightOfDiverged(every)
     : 'the weights had not been updated yet: look for extreme values in the data, in `init` and in what the model computes, such as a logarithm of 0';
 
-/** Rejects with JOB_FAILED when an update made weights overflow: gradients and losses before it were finite all the same. */
+/** Rejects with JOB_FAILED if an update made weights overflow, which can happen even with finite gradients and losses. */
 export async function requireFinite(
   model: Model,
   parameters: Float32Array,
@@ -74,7 +74,7 @@ export async function requireFinite(
 ): Promise<void> {
   for (let from = 0; from < parameters.length; from += AT_ONCE) {
     const end = Math.min(parameters.length, from + AT_ONCE);
-    // What is not finite minus itself is NaN, and stays it.
+    // x - x is 0 for finite numbers and NaN otherwise, and NaN is preserved by additions.
     let zero = 0;
     for (let i = from; i < end; i++) zero += parameters[i]! - parameters[i]!;
     if (zero !== 0)

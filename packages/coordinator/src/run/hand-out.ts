@@ -1,4 +1,4 @@
-/** Puts the tasks of a run into its queue, the first attempts and further ones, with their batches where workers do not read those themselves. */
+/** Enqueues the tasks of a run, first attempts and reissued ones, with their batches if workers do not read the data themselves. */
 import { DataError } from '@kasane/data/dataset';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/internal/queue/queue';
@@ -13,7 +13,7 @@ type Kind = TaskData['kind'];
 /** A step, or a part of its shards. */
 export interface HandedOut {
   readonly step: number;
-  /** How many, */
+  /** Number of shards, */
   readonly shards: number;
   /** and the first of them. Default 0. */
   readonly first?: number;
@@ -33,39 +33,39 @@ interface Attempted {
 export interface HandOutOptions {
   readonly plan: RunPlan;
   readonly queue: TaskQueue;
-  /** Of who holds which attempt. */
+  /** Who holds which attempt. */
   readonly trackers: Readonly<Record<Kind, Tracker>>;
   /** Workers that cannot compute the job. */
   readonly refusals: Pick<Refusals, 'able'>;
-  /** Whether workers read the samples themselves now: nothing is staged. */
+  /** Whether workers currently read the samples themselves, so nothing is staged. */
   readonly direct: () => boolean;
-  /** The job cannot go on: its data are gone or damaged. */
+  /** The job cannot continue: its data is missing or damaged. */
   readonly onFailed: (error: Error) => void;
   readonly log: Logger;
 }
 
-/** What a Redis says that is full, read-only, or denies its user a command. */
+/** Errors of a Redis that is full or read-only, or denies its user a command. */
 const REFUSED = /\b(OOM|READONLY|NOPERM|MISCONF|NOREPLICAS)\b/;
 
 export class HandOut {
   readonly #options: HandOutOptions;
   #counted: Pick<Attempted, 'kind' | 'step' | 'shard'>[] = [];
   #adding = 0;
-  /** Why Redis refused tasks, as it was logged; empty since it has taken some. */
+  /** Why Redis refused tasks, as last logged; empty once it accepts them again. */
   #refused = '';
 
   constructor(options: HandOutOptions) {
     this.#options = options;
   }
 
-  /** Batches are being read, or staged. */
+  /** Whether batches are being read or staged. */
   get isBusy(): boolean {
     return this.#adding > 0;
   }
 
   /**
-   * Opens whole steps, and queues the first attempts at their shards: `ahead` of their parameters, or to run `now`.
-   * @param areShort tasks take so little that one entry has the same shard of all steps
+   * Opens whole steps, and enqueues the first attempts at their shards: `ahead` of their parameters, or to run `now`.
+   * @param areShort tasks are so short that one entry contains the same shard of all steps
    */
   first(route: 'ahead' | 'now', kind: Kind, steps: readonly HandedOut[], areShort: boolean): void {
     const now = performance.now();
@@ -78,7 +78,7 @@ export class HandOut {
     this.#add(route, areShort && route === 'ahead' ? byShard(tasks) : tasks.map((task) => [task]));
   }
 
-  /** Queues further attempts at shards of a step, to run now. */
+  /** Enqueues further attempts at shards of a step, to run now. */
   again(kind: Kind, step: number, shards: readonly number[]): void {
     const now = performance.now();
     const tracker = this.#options.trackers[kind];
@@ -93,12 +93,12 @@ export class HandOut {
     );
   }
 
-  /** A task has been counted: its batch goes with the next `unstage`. */
+  /** A task has been committed: the next `unstage` removes its batch. */
   counted(task: Pick<Attempted, 'kind' | 'step' | 'shard'>): void {
     this.#counted.push(task);
   }
 
-  /** Takes the batches of tasks that have been counted out of Redis. */
+  /** Removes the batches of committed tasks from Redis. */
   unstage(): void {
     const { plan, queue } = this.#options;
     const tasks = this.#counted;
@@ -107,7 +107,7 @@ export class HandOut {
     queue.unstage(tasks, parts).catch(() => {}); // they expire by themselves
   }
 
-  /** Queues groups of tasks, each as one entry. */
+  /** Enqueues groups of tasks, one entry per group. */
   #add(route: 'ahead' | 'now', groups: readonly (readonly Attempted[])[]): void {
     if (groups.length === 0) return;
     const { queue, plan, direct, onFailed, log } = this.#options;
@@ -121,11 +121,11 @@ export class HandOut {
       .catch((error: unknown) => {
         if (error instanceof DataError)
           return onFailed(new KasaneError('DATA_INVALID', error.message, { cause: error }));
-        // `decide` hands them out again once they have not been fetched for a while.
+        // `decide` reissues them once they have not been fetched for a while.
         const why = messageOf(error);
         const isNew = REFUSED.test(why) && why !== this.#refused;
         this.#refused = why;
-        // That Redis is away is said elsewhere; of one that refuses, nobody else hears.
+        // A Redis that is away is reported elsewhere, but one that refuses writes is not.
         log[isNew ? 'warn' : 'debug'](`tasks could not be queued: ${why}`);
       })
       .finally(() => this.#adding--);
@@ -137,7 +137,7 @@ export class HandOut {
     return { kind, step, shard, attempt, avoid, traceparent };
   }
 
-  /** Workers that leave a shard to others, if there are others. */
+  /** Workers that should leave a shard to others, if there are others. */
   #avoid(kind: Kind, step: number, shard: number): string[] {
     const { trackers, refusals } = this.#options;
     const avoid = trackers[kind].avoid(step, shard);
@@ -158,7 +158,7 @@ export class HandOut {
   }
 }
 
-/** What has failed at several workers is asked of as many others at once: there may be hundreds. */
+/** What failed at several workers is sent to as many others at once, since there may be hundreds. */
 const copiesOf = (failed: number): number => (failed < 3 ? 1 : Math.min(failed, 32));
 
 /** The tasks of each shard, in order of their steps. */

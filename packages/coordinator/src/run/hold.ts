@@ -1,4 +1,4 @@
-/** What keeps a run from its next step, by the word of somebody outside of it. */
+/** Holds a run back from its next step for an external reason. */
 import { isSameReason, type Reason } from '@kasane/protocol/reasons';
 
 export class Hold {
@@ -6,17 +6,17 @@ export class Hold {
   #over: PromiseWithResolvers<void> | undefined;
   #stopped = false;
 
-  /** Undefined while nothing does. */
+  /** Why the run is held; undefined if it is not. */
   get why(): Reason | undefined {
     return this.#why;
   }
 
-  /** Resolves when nothing keeps it any more. */
+  /** Resolves when the run is not held any more. */
   get over(): Promise<void> | undefined {
     return this.#over?.promise;
   }
 
-  /** @param why undefined: nothing keeps it. @returns whether that is new */
+  /** @param why undefined: release the run. @returns whether that is a change */
   set(why: Reason | undefined): boolean {
     if (this.#stopped || isSameReason(why, this.#why)) return false;
     this.#why = why;
@@ -31,7 +31,7 @@ export class Hold {
     return true;
   }
 
-  /** Whoever waits hears this, and nothing is kept from now on. */
+  /** Rejects current waits, and holds nothing back from now on. */
   stop(reason: Error): void {
     this.#stopped = true;
     this.#why = undefined;

@@ -1,6 +1,6 @@
-/** Whether slots of the cluster stay idle because a run's steps have few shards. Reads the clock; nothing here reaches weights. */
+/** Detects cluster slots that stay idle because a run's steps have too few shards. Reads the clock, but nothing here affects weights. */
 
-/** They are idle for so many milliseconds of steps before that is told. */
+/** How long slots must stay idle before it is reported, in milliseconds. */
 const JUDGED_MS = 20_000;
 
 /** Slots of the cluster, and how many of them all jobs together leave idle. */
@@ -14,7 +14,7 @@ export class IdleSlots {
   #least = Number.POSITIVE_INFINITY;
   #isTold = false;
 
-  /** A step is done that took so long. @param spare asked only while it matters @returns what was idle all the time, to be told once */
+  /** Call after each step. @param spare called only while it matters @returns slots that were idle all the time, to be reported once */
   step(stepMs: number, spare: () => Spare): Spare | undefined {
     if (this.#isTold) return undefined;
     const { slots, idle } = spare();

@@ -1,15 +1,15 @@
-/** Whether a run waits more for its network than it computes. Reads the clock; nothing here reaches weights. */
+/** Detects runs that spend more time waiting for the network than computing. Reads the clock, but nothing here affects weights. */
 import type { Answer } from './answers.ts';
 
-/** It is judged over so many milliseconds of steps, and so many steps, at least. */
+/** Judged over at least this many milliseconds, and this many steps. */
 const JUDGED_MS = 20_000;
 const JUDGED_STEPS = 5;
-/** What is not computation is the network's where a step has so much of it, in milliseconds: less is the work of coordinating. */
+/** Time per step that is not computation before the network is blamed, in milliseconds: less is the overhead of coordination. */
 const LEAST_MS = 20;
 
 /** Times of a step, in milliseconds. */
 interface StepTimes {
-  /** From the publishing of its version to that of the next. */
+  /** From publishing its version to publishing the next. */
   readonly stepMs: number;
   readonly answers: readonly Pick<Answer, 'worker' | 'computeMs' | 'samplesMs'>[];
 }
@@ -20,7 +20,7 @@ export class NetworkWait {
   #waitMs = 0;
   #isTold = false;
 
-  /** A step is done whose gradients crossed a network. @returns the part of the time that was waited, to be told once */
+  /** Call after each step whose gradients crossed a network. @returns the fraction of time spent waiting, to be reported once */
   step({ stepMs, answers }: StepTimes): number | undefined {
     if (this.#isTold) return undefined;
     const computed = new Map<string, number>();

@@ -1,4 +1,4 @@
-/** What a run is made of: which samples each task of each step takes, as ranges of the epoch's permutation. */
+/** The plan of a run: which samples each task of each step takes, as ranges of the epoch's permutation. */
 import { crc32 } from 'node:zlib';
 import { DataError, type DataParts } from '@kasane/data/dataset';
 import { cut, type EpochPlan, planEpoch, planEvaluation, type Range, stepsOfRound } from '@kasane/data/plan';
@@ -17,23 +17,23 @@ import { sizeOf } from '@kasane/tensor/shape';
 import type { NewTask } from '../queue/task-queue.ts';
 import type { Answer } from './answers.ts';
 
-/** Bytes of samples that are handed out ahead, in rounds of local steps: workers hold them; but those of the next round at least. */
+/** Bytes of samples handed out ahead in rounds of local steps, since workers hold them; at least the next round is handed out. */
 const LOOK_AHEAD_BYTES = 64 << 20;
 
-/** Whatever goes wrong in reading is the data's fault. */
+/** Any error while reading is reported as an error in the data. */
 function refuse(error: unknown): never {
   throw error instanceof DataError ? error : new DataError(messageOf(error), { cause: error });
 }
 
-/** How the samples of an epoch are cut. */
+/** How the samples of an epoch are divided. */
 export interface Cuts {
-  /** Samples of a step. */
+  /** Samples per step. */
   readonly batch: number;
   /** Parts of it that are computed separately. */
   readonly shards: number;
   /** Parts of a shard that are computed one after the other. */
   readonly accumulate: number;
-  /** Steps that a shard's replica takes between two exchanges: a step of the run is a round of so many. */
+  /** Local steps between two exchanges. A step of the run is a round of this many. */
   readonly every: number;
 }
 
@@ -42,19 +42,19 @@ export const cutsOf = ({ training, exchange }: Job['spec']): Cuts => {
   return { batch, shards, accumulate, every: exchange.every };
 };
 
-/** Nodes of the tree over the shards: each has so many that follow one another, the last one maybe fewer. */
+/** Nodes of the tree of shards, with `each` consecutive shards; the last one may have fewer. */
 const groupsOf = (shards: readonly Range[], each: number): Range[][] =>
   Array.from({ length: Math.ceil(shards.length / each) }, (_, group) =>
     shards.slice(group * each, (group + 1) * each),
   );
 
-/** All samples of shards that follow one another. */
+/** The range of all samples of consecutive shards. */
 const around = (shards: readonly Range[]): Range => ({ start: shards[0]!.start, end: shards.at(-1)!.end });
 
 const planRounds = (samples: number, { batch, shards, every }: Cuts): EpochPlan =>
   planEpoch({ samples, batch: batch * every, shards });
 
-/** Every number of samples that is computed at once in training, largest first. */
+/** All numbers of samples that are computed at once in training, largest first. */
 export function trainSizes(samples: number, cuts: Cuts): number[] {
   const { batch, accumulate, every } = cuts;
   const plan = planRounds(samples, cuts);
@@ -70,10 +70,10 @@ export function trainSizes(samples: number, cuts: Cuts): number[] {
 
 /** Steps whose groups are remembered: more than are handed out ahead. */
 const KEPT_STEPS = 4 * LOOK_AHEAD_STEPS;
-/** Bytes of samples that a task of several shards may have: its worker holds all of them at once. */
+/** Limit for the samples of a task of several shards, since its worker holds all of them at once. */
 const GROUP_BYTES = 16 << 20;
 
-/** What an answer says that a job can tell impossible. */
+/** The figures of an answer that can be checked for plausibility. */
 type ShardResult = Pick<Answer, 'samples' | 'counted' | 'lossSum' | 'metricSum'> & {
   readonly weight?: number | undefined;
   readonly testCounts: readonly number[];
@@ -88,12 +88,12 @@ export class RunPlan {
   readonly #order: SampleOrder;
   readonly evaluation: readonly Range[];
   readonly #levelNow: () => number;
-  /** The level of the tree of shards whose nodes are a step's tasks, by step: 2 ** level shards each. */
+  /** By step, the level of the tree of shards whose nodes are its tasks: 2 ** level shards each. */
   readonly #levels = new Map<number, number>();
 
   /**
-   * @param id the job's id
-   * @param levelNow level of the tree of shards whose nodes are handed out as tasks; asked once per step. Default: each shard is a task
+   * @param id the job's ID
+   * @param levelNow level of the tree of shards whose nodes are handed out as tasks; called once per step. Default: each shard is a task
    */
   constructor(id: string, job: Job, data: DataParts, levelNow: () => number = () => 0) {
     const { seed } = job.spec.training;
@@ -109,28 +109,28 @@ export class RunPlan {
     });
   }
 
-  /** Bytes of one sample as it is staged, its index included. */
+  /** Bytes of one staged sample, including its index. */
   get sampleBytes(): number {
     const { input, target } = this.#data.train;
     return 4 + fieldBytes(target) + fieldBytes(input);
   }
 
-  /** Steps of the run in an epoch: updates of the parameters at the coordinator, which with local steps are rounds. */
+  /** Steps per epoch: updates of the parameters at the coordinator, which are rounds if there are local steps. */
   get stepsPerEpoch(): number {
     return this.#epochPlan.stepsPerEpoch;
   }
 
-  /** Local steps of a round, at most; 1: there are none. */
+  /** Local steps per round, at most; 1: no local steps. */
   get every(): number {
     return this.#job.spec.exchange.every;
   }
 
-  /** Steps that a sample's replica takes in an epoch: as many as without local steps. */
+  /** Steps that a replica takes per epoch: as many as without local steps. */
   get localStepsPerEpoch(): number {
     return Math.ceil(this.#data.train.samples / this.#job.spec.training.batch);
   }
 
-  /** The learning rate of a step, of the first one where it is a round of several. */
+  /** The learning rate of a step, or of the first local step of a round. */
   learningRate(step: number): number {
     const { training } = this.#job.spec;
     const stepsPerEpoch = this.localStepsPerEpoch;
@@ -147,25 +147,25 @@ export class RunPlan {
     return Math.floor(step / this.stepsPerEpoch);
   }
 
-  /** The tasks of a step: each a shard, or a group of shards that follow one another, which its worker adds along their tree. */
+  /** The tasks of a step: each is a shard, or a group of consecutive shards that its worker adds along their tree. */
   tasks(step: number): readonly Range[] {
     const shards = this.#epochPlan.shards(step % this.stepsPerEpoch);
     const each = this.shardsPerTask(step);
     return each === 1 ? shards : groupsOf(shards, each).map(around);
   }
 
-  /** Shards of a task of a step; the last one may have fewer. */
+  /** Shards per task of a step; the last task may have fewer. */
   shardsPerTask(step: number): number {
     return 2 ** this.#levelOf(step);
   }
 
-  /** The samples of each shard of a training task; undefined: it is a single one. */
+  /** The number of samples of each shard of a training task; undefined if it is a single shard. */
   shardsOf(task: Pick<NewTask, 'kind' | 'step' | 'shard'>): number[] | undefined {
     const shards = this.#shardsOfTask(task);
     return shards.length > 1 ? shards.map(({ start, end }) => end - start) : undefined;
   }
 
-  /** The shards that make up a task; none where there is no such task. */
+  /** The shards of a task; none if there is no such task. */
   #shardsOfTask({ kind, step, shard: task }: Pick<NewTask, 'kind' | 'step' | 'shard'>): readonly Range[] {
     if (kind === 'evaluate') return this.evaluation.slice(task, task + 1);
     const each = this.shardsPerTask(step);
@@ -174,7 +174,7 @@ export class RunPlan {
     ).filter((shard) => shard !== undefined);
   }
 
-  /** The level at which a step is handed out. Once it has been asked for, it stays. */
+  /** The level at which a step is handed out. It does not change once it has been chosen. */
   #levelOf(step: number): number {
     const known = this.#levels.get(step);
     if (known !== undefined) return known;
@@ -188,13 +188,13 @@ export class RunPlan {
   get highestLevel(): number {
     const { precision } = this.#job.spec.exchange;
     const { batch, shards, every } = cutsOf(this.#job.spec);
-    // What is rounded, and what replicas have changed, has to travel by itself: a sum of it would need more bits.
+    // Rounded gradients and replicas' changes must be sent separately: their sums would need more bits.
     if (precision !== 'f32' || every > 1) return 0;
     const bytes = this.sampleBytes * Math.ceil(batch / shards);
     return Math.max(0, Math.floor(Math.log2(Math.min(MOST_SHARDS_OF_TASK, GROUP_BYTES / bytes))));
   }
 
-  /** Numbers of samples that a part of a training task, or an evaluation task, can have. */
+  /** Possible numbers of samples in a part of a training task, or in an evaluation task. */
   get trainSamples(): number[] {
     return trainSizes(this.#data.train.samples, cutsOf(this.#job.spec));
   }
@@ -203,7 +203,7 @@ export class RunPlan {
     return [...new Set(this.evaluation.map((range) => range.end - range.start))];
   }
 
-  /** Steps that are handed out ahead, one at least. @param direct nothing is staged for them */
+  /** Number of steps to hand out ahead, at least one. @param direct nothing is staged for them */
   stepsAhead(
     { stagedBytes, queuedTasks }: Pick<Limits, 'stagedBytes' | 'queuedTasks'>,
     direct: boolean,
@@ -215,7 +215,7 @@ export class RunPlan {
     return Math.max(1, Math.min(LOOK_AHEAD_STEPS, held, byBytes, Math.floor(queuedTasks / shards)));
   }
 
-  /** Ranges [first, end) of evaluation shards of which each takes at most so many bytes when it is staged, or is one shard. */
+  /** Ranges [first, end) of evaluation shards, each of which needs at most `bytes` when staged, or is a single shard. */
   evaluationRounds(bytes: number, tasks = Number.POSITIVE_INFINITY): readonly Range[] {
     const each = this.sampleBytes * Math.max(...this.evaluateSamples);
     const count = Math.max(1, Math.min(tasks, Math.floor(bytes / each)));
@@ -234,13 +234,13 @@ export class RunPlan {
     return end - start;
   }
 
-  /** Indices of a task's samples in their data set. */
+  /** Indices of a task's samples in their dataset. */
   indices(task: Pick<NewTask, 'kind' | 'step' | 'shard' | 'epoch'>): Uint32Array {
     const { start, end } = this.range(task);
     return this.#order.indices(task.kind, task.epoch, start, end - start);
   }
 
-  /** The samples of a task as a frame; a promise where reading them takes time. */
+  /** The samples of a task as a frame; a promise if reading takes time. */
   batch(task: NewTask): Buffer | Promise<Buffer> {
     const ordering = task.kind === 'train' ? this.#order.prepare(task.epoch) : undefined;
     return ordering ? ordering.then(() => this.#gather(task)) : this.#gather(task);
@@ -266,7 +266,7 @@ export class RunPlan {
     return gathered ? gathered.then(seal, refuse) : seal();
   }
 
-  /** Why no honest worker can have computed these figures from so many samples; undefined: one can. */
+  /** Why no honest worker can have computed these figures; undefined if they are plausible. */
   whyImpossible(
     kind: NewTask['kind'],
     { samples, counted, weight = counted, lossSum, metricSum, testCounts, testSums }: ShardResult,
@@ -291,7 +291,7 @@ export class RunPlan {
       )
     )
       return `its ${counted} losses have the weight ${weight}; from ${counted * least} to ${counted * largest} is possible`;
-    // A test may overflow; in training that is for the loss to tell, which is refused with its step and layer.
+    // A test may overflow. In training the loss overflows too, and is reported with its step and layer.
     if (!Number.isFinite(metricSum) && (kind === 'evaluate' || !Number.isFinite(lossSum))) return undefined;
     const metric = metricOf(objective);
     const highest = metricKindOf[metric] === 'fraction' ? counted * 1.001 : Number.MAX_VALUE;
@@ -305,7 +305,7 @@ export class RunPlan {
       : `${sum}, but the accuracy of a sample is between 0 and 1: fix the metric of the model's loss, or set its kind to error`;
   }
 
-  /** CRC-32 of the indices that an honest worker has used. */
+  /** CRC-32 of the indices that an honest worker uses. */
   digest(task: Pick<NewTask, 'kind' | 'step' | 'shard' | 'epoch'>): number {
     const indices = this.indices(task);
     return crc32(new Uint8Array(indices.buffer, indices.byteOffset, indices.byteLength));

@@ -1,4 +1,4 @@
-/** The thread behind `probe.ts`: one forward pass a request, and what it says of each layer. */
+/** The thread behind `probe.ts`: runs one forward pass per request and summarizes the output of each layer. */
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LayerSnapshot, Snapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -10,13 +10,13 @@ import { histogramOf } from '../params/histograms.ts';
 export interface ProbeData {
   readonly model: ModelDescription;
   readonly samples: number;
-  /** As the network takes them. */
+  /** In the model's input layout. */
   readonly x: Float32Array;
 }
 
 export interface ProbeRequest {
   readonly step: number;
-  /** In the model's flat layout. It is handed over, and comes back with the answer. */
+  /** In the model's flat layout. Transferred, and returned with the answer. */
   readonly parameters: Float32Array<ArrayBuffer>;
 }
 export interface ProbeResponse {
@@ -24,7 +24,7 @@ export interface ProbeResponse {
   readonly parameters: Float32Array<ArrayBuffer>;
 }
 
-// Of this thread alone: it takes what workers on this machine leave. Elsewhere it would be the whole process.
+// For this thread only, so that workers on this machine go first. On other systems it would apply to the whole process.
 if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW);
 
 const { model: description, samples, x } = workerData as ProbeData;
@@ -46,7 +46,7 @@ parentPort!.on('message', ({ step, parameters }: ProbeRequest) => {
   parentPort!.postMessage(response, [parameters.buffer]);
 });
 
-/** @param units extent of the last axis: channels of an image, features of anything else */
+/** @param units size of the last axis: channels of an image, otherwise features */
 function snapshotOf(layer: string, values: Float32Array, units: number): LayerSnapshot {
   const alive = new Uint8Array(units);
   let squares = 0;

@@ -1,6 +1,6 @@
 /**
- * What comes out of every layer for a few test samples, now and then: a thread computes it from a copy of the parameters, beside
- * the steps. It only reads, so nothing here reaches weights; while it is busy, further looks are left out.
+ * Records the output of every layer for a few test samples from time to time: a thread computes it from a copy of the parameters,
+ * alongside the steps. Read-only, so nothing here affects weights; requests are skipped while it is busy.
  */
 import { Worker } from 'node:worker_threads';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
@@ -16,10 +16,10 @@ import type { Logger } from 'pino';
 import { describeSamples } from '../submit/describe-job.ts';
 import type { ProbeData, ProbeRequest, ProbeResponse } from './probe-thread.ts';
 
-/** A job that takes less, in milliseconds, is not looked at: the thread would cost more than it tells. */
+/** Shorter jobs, in milliseconds, are not probed: the thread would cost more than it shows. */
 const FIRST_MS = 3000;
 const INTERVAL_MS = 10_000;
-/** Of one look: floating-point operations, and floats of all outputs. They bound the samples. */
+/** Limits per probe that determine the number of samples: floating-point operations, and floats of all outputs. */
 const FLOPS = 2e9;
 const FLOATS = 1 << 24;
 const SAMPLES = 64;
@@ -34,7 +34,7 @@ export interface ProbeOptions {
 export class Probe {
   readonly #options: ProbeOptions;
   #thread: Worker | undefined;
-  /** For the next copy of the parameters; with the thread while it is busy. */
+  /** For the next copy of the parameters; owned by the thread while it is busy. */
   #copy: Float32Array<ArrayBuffer> | undefined;
   #busy = false;
   #lookedAt = performance.now() - INTERVAL_MS + FIRST_MS;
@@ -44,7 +44,7 @@ export class Probe {
     this.#options = options;
   }
 
-  /** Has the parameters looked at, if it is time. They are copied before this returns. */
+  /** Starts a probe if one is due. Copies the parameters before it returns. */
   look(step: number, parameters: Float32Array): void {
     if (this.#busy || this.#closed || performance.now() - this.#lookedAt < INTERVAL_MS) return;
     this.#busy = true;
@@ -95,26 +95,26 @@ export class Probe {
     return thread;
   }
 
-  /** Training goes on without it. */
+  /** Training continues without it. */
   #giveUp(error: unknown): void {
     this.#options.log.warn({ error }, 'activations are no longer recorded');
     this.close();
   }
 }
 
-/** How many samples are looked at; 0: what comes out between the layers of one alone is too large for a coordinator. */
+/** Number of samples to probe; 0 if even one has outputs too large for a coordinator. */
 export function probedSamples(model: Model): number {
   const layers = summarizeLayers(model);
   const flops = layers.reduce((sum, layer) => sum + layer.flops, 1);
   const floats = layers.reduce((sum, { outputShape }) => sum + sizeOf(outputShape), 1);
   const most = Math.max(1, Math.min(SAMPLES, Math.floor(FLOPS / flops), Math.floor(FLOATS / floats)));
   if (model.layers.every(({ own }) => !own)) return most;
-  // Within a graph of a program values may be larger than what its operations tell, and grow with the square of the samples.
+  // Values within the graph of a custom program may be larger than its operation count suggests, and grow with the square of the samples.
   const tried = Array.from({ length: 1 + Math.floor(Math.log2(most)) }, (_, halved) => most >> halved);
   return tried.find((samples) => floatsOf(model, samples) <= FLOATS) ?? 0;
 }
 
-/** Of all values of a forward pass but the parameters. */
+/** All values of a forward pass except the parameters. */
 function floatsOf(model: Model, samples: number): number {
   const leaves = model.parameters.map(({ name, shape }) => parameter(name, shape));
   const { outputs } = forward(model, input('x', [samples, ...model.sampleShape]), leaves, undefined);

@@ -1,8 +1,8 @@
-/** How far a run is, for people: shown by `watch` and the dashboard. Reads the clock; nothing here reaches weights. */
+/** The progress of a run, for `watch` and the dashboard. Reads the clock, but nothing here affects weights. */
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Position } from '../params/checkpoint.ts';
 
-/** Samples per second are those of this many milliseconds. */
+/** Window for samples per second, in milliseconds. */
 const WINDOW_MS = 3_000;
 
 export class Progress {
@@ -22,7 +22,7 @@ export class Progress {
     this.#stepsPerEpoch = stepsPerEpoch;
   }
 
-  /** The run goes on from here. */
+  /** Continues from a position. */
   resume(position: Position, history: EpochResult[]): void {
     this.#position = position;
     this.#history = history;
@@ -62,7 +62,7 @@ export class Progress {
     return Math.floor(this.#position.step / this.#stepsPerEpoch);
   }
 
-  /** Mean training loss and metric of the epoch under way, or of the last one between two; undefined before there is any. */
+  /** Mean training loss and metric of the current epoch, or of the last one between two epochs; undefined at the beginning. */
   get running(): { loss: number; metric: number } | undefined {
     const { lossSum, metricSum, counted, weight = counted } = this.#position;
     if (counted > 0) return { loss: lossSum / weight, metric: metricSum / counted };

@@ -1,4 +1,4 @@
-/** Workers that cannot compute a job, and why: the others do, and where there is no other, the job fails with their words. */
+/** Workers that cannot compute a job, and why: others compute it, and if there are none, the job fails with their messages. */
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
 
 export interface Refusal {
@@ -18,7 +18,7 @@ export class Refusals {
     this.#why.set(worker, why);
   }
 
-  /** It has left, or comes anew: it may be another one by now. */
+  /** It has left or rejoined: it may be a different process. */
   forget(worker: string): void {
     this.#why.delete(worker);
   }
@@ -27,12 +27,12 @@ export class Refusals {
     return this.#why.has(worker);
   }
 
-  /** Those that are connected and can compute the job, as far as is known. */
+  /** Connected workers that can compute the job, as far as is known. */
   able(): ConnectedWorker[] {
     return this.#workers.all().filter(({ id }) => !this.#why.has(id));
   }
 
-  /** What those have said that are connected. */
+  /** Refusals of connected workers. */
   list(): Refusal[] {
     if (this.#why.size === 0) return [];
     return this.#workers.all().flatMap(({ id }) => {

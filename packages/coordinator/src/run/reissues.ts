@@ -1,7 +1,4 @@
-/**
- * Tells of tasks that are handed out again: at most once a second, with how many of which steps they were. A worker that comes and goes
- * has tasks reissued many times a second.
- */
+/** Reports reissued tasks at most once a second, with their number and steps: a worker that comes and goes causes many per second. */
 import type { JobEvent } from '@kasane/protocol/internal/events/events';
 import type { Reason } from '@kasane/protocol/reasons';
 
@@ -16,19 +13,19 @@ export class Reissues {
     this.#record = record;
   }
 
-  /** @param step counted from 1 @param reason of those that come together the last one is told */
+  /** @param step counted from 1 @param reason only the last of several is reported */
   add(step: number, tasks: number, reason: Reason, now: number): void {
     const { tasks: before = 0, first = step } = this.#untold ?? {};
     this.#untold = { tasks: before + tasks, first: Math.min(first, step), last: step, reason };
     this.tick(now);
   }
 
-  /** Call now and then: tells what has waited for its time. */
+  /** Call periodically: reports what is due. */
   tick(now: number): void {
     if (now - this.#toldAt >= INTERVAL_MS) this.tell(now);
   }
 
-  /** Tells what has not been told. */
+  /** Reports everything that was not reported yet. */
   tell(now: number): void {
     if (!this.#untold) return;
     const { reason, ...args } = this.#untold;

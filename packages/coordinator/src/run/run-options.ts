@@ -1,4 +1,4 @@
-/** What a run is given, and what it tells of its steps. */
+/** The options of a run, and the times it reports. */
 
 import type { DataParts } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/files/access';
@@ -23,45 +23,45 @@ export interface RunOptions {
   readonly data: DataParts;
   readonly store: JobStore;
   readonly redis: Redis;
-  /** What is wrong with Redis; undefined when nothing is. */
+  /** Why Redis is not usable; undefined if it is. */
   readonly redisWhy: () => Reason | undefined;
   readonly workers: WorkerRegistry;
-  /** Which of them reach one another, */
+  /** Which workers can reach each other, */
   readonly mesh: PeerMesh;
-  /** and which way gradients take. */
+  /** and how gradients are exchanged. */
   readonly exchange: ExchangeMode;
-  /** Its part in sharing the workers with other jobs. */
+  /** Its turns in sharing the workers with other jobs. */
   readonly turn: Turn;
   /** Folder of this job's checkpoints and model. */
   readonly directory: string;
   readonly decide: DecideOptions;
-  /** Watches the job's progress, over all its runs. */
+  /** Watches the job's progress across runs. */
   readonly standstill: Standstill;
   readonly log: Logger;
   readonly limits: Limits;
-  /** What the job may name. */
+  /** What the job may read. */
   readonly access: Access;
-  /** After which a batch that nobody fetched leaves Redis; it is staged anew when somebody comes. */
+  /** Seconds after which an unfetched batch expires in Redis; it is staged again if a worker asks for it. */
   readonly batchExpirySeconds: number;
-  /** The job's span, if there is one. */
+  /** The job's span, if tracing is on. */
   readonly traceparent?: string | undefined;
-  /** Keeps what happens to the job. */
+  /** Records an event of the job. */
   readonly record: (event: JobEvent) => void;
   /** Called after anything that `progress` shows has changed. */
   readonly onChange: () => void;
-  /** Called when nothing has come of a step for long, and when something has again. */
+  /** Called when a step has stalled, and when it makes progress again. */
   readonly onStill: (still: boolean) => void;
-  /** Called after each step, with where its time went; for benchmarks. */
+  /** Called after each step with its times; for benchmarks. */
   readonly onStep?: (times: StepTimes) => void;
 }
 
 /** Where the time of a step went, in milliseconds. */
 export interface StepTimes extends UpdateTimes {
-  /** From the publishing of one version to the publishing of the next. */
+  /** From publishing one version to publishing the next. */
   readonly stepMs: number;
   /** Slowest computation of a shard, by the workers' clocks. */
   readonly computeMs: number;
-  /** Wait for a worker to fetch the last task; 0 when all were fetched ahead. */
+  /** Wait for a worker to fetch the last task; 0 if all were fetched ahead. */
   readonly queueMs: number;
   /** Encoding the new version and sending it to the workers. */
   readonly publishMs: number;

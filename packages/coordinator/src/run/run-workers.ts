@@ -1,6 +1,6 @@
 /**
- * The workers of a run: they are told of its job, get its shards, and are left out where they cannot compute it, or rest where they make
- * its steps longer.
+ * The workers of a run: they are sent its job and get its shards. Workers that cannot compute it are excluded, and those that slow it
+ * down are suspended.
  */
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { describeJob } from '../submit/describe-job.ts';
@@ -14,10 +14,10 @@ import type { RunOptions } from './run-options.ts';
 import { Shares, type WhyResting } from './shares.ts';
 import { WorkerLines } from './worker-lines.ts';
 
-/** Messages alone are fewer bytes. */
+/** More than control messages alone. */
 const UNSENT_BYTES = 1 << 19;
 
-/** What of a run its workers have to do with, at the moment of asking. */
+/** What the run's workers need of its state. */
 export interface RunState {
   readonly board: () => TaskBoard;
   /** Undefined until the run has opened. */
@@ -27,14 +27,14 @@ export interface RunState {
 export class RunWorkers {
   readonly shares: Shares;
   readonly refusals: Refusals;
-  /** The log of what workers say. */
+  /** Rate-limited log of workers' messages. */
   readonly lines: WorkerLines;
   readonly #options: RunOptions;
   readonly #plan: RunPlan;
   readonly #taskKey: Uint8Array;
   readonly #run: RunState;
   readonly #routes: DataRoutes;
-  /** What every worker is told of it: written out once, since a model may have a thousand layers, and there may be hundreds of workers. */
+  /** The job's description for workers, encoded once: a model may have a thousand layers, and there may be hundreds of workers. */
   #described: ReturnType<typeof describeJob> | undefined;
 
   /** @param taskKey signs the run's tasks */
@@ -56,19 +56,19 @@ export class RunWorkers {
     this.#routes = new DataRoutes(route, workers, log, this.lines);
   }
 
-  /** Whether all workers read the samples themselves now. */
+  /** Whether all workers currently read the samples themselves. */
   get readDirectly(): boolean {
     return this.#routes.direct;
   }
 
-  /** Whether most of those that take shards are still being sent what they compute with. */
+  /** Whether most workers that take shards are still receiving parameters. */
   get isSending(): boolean {
     const taking = this.shares.taking();
     const waiting = taking.filter((worker) => worker.seen().bytesUnsent > UNSENT_BYTES);
     return 2 * waiting.length > taking.length;
   }
 
-  /** The run has opened: tells all workers that are there. */
+  /** The run has opened: sends the job to all connected workers. */
   opened(sync: GradientSync): void {
     for (const worker of this.#options.workers.all()) this.#tell(worker, sync);
     this.shares.tell();
@@ -83,7 +83,7 @@ export class RunWorkers {
     this.#run.board().check();
   }
 
-  /** Tells a worker of the job. */
+  /** Sends the job to a worker. */
   #tell(worker: ConnectedWorker, sync: GradientSync): void {
     this.#described ??= describeJob(this.#options, this.#plan);
     const value = {
@@ -95,7 +95,7 @@ export class RunWorkers {
     sync.include(worker);
   }
 
-  /** A worker cannot compute the job: what it holds goes to others. @param reason where it is the coordinator that says so */
+  /** A worker cannot compute the job: reassigns its tasks. @param reason if the coordinator decided so */
   refused(worker: string, why: string, reason?: Reason): void {
     this.lines.write('warn', { worker, ...reason }, `worker ${worker} cannot compute the job: ${why}`);
     if (reason) this.#options.record({ code: 'worker-excluded', args: { worker }, reason });
@@ -106,14 +106,14 @@ export class RunWorkers {
     this.#run.board().check();
   }
 
-  /** A worker fails where others do not: it is told that the job is over, and gets no more of it. */
+  /** A worker fails where others do not: closes the job there and gives it no more tasks. */
   exclude(worker: string, why: Reason): void {
     if (this.refusals.has(worker)) return;
     this.#options.workers.get(worker)?.send({ $case: 'jobClosed', value: { job: this.#options.id } });
     this.refused(worker, sentenceOf(why), why);
   }
 
-  /** A worker makes steps longer: what it holds goes to others, and it is sent nothing. */
+  /** Suspends a worker that slows down steps: reassigns its tasks and stops sending it parameters. */
   #rests({ id, resting }: ConnectedWorker, why: WhyResting, ms: number): void {
     const job = this.#options.id;
     const reason: Reason = { code: `resting-${why}`, args: { job, seconds: ms / 1000 } };
@@ -123,18 +123,18 @@ export class RunWorkers {
     this.#run.sync()?.rests(id);
   }
 
-  /** It is given a shard, to see how it does. */
+  /** Gives a suspended worker one shard as a trial. */
   #wakes(worker: ConnectedWorker): void {
     worker.resting.delete(this.#options.id);
     this.#run.sync()?.include(worker);
   }
 
-  /** A worker takes no more tasks: the others take its part. */
+  /** A worker takes no more tasks: the others take over its share. */
   drains(): void {
     this.shares.tell();
   }
 
-  /** A worker reads the data itself, or does not. */
+  /** A worker reports whether it reads the data itself. */
   reachesData(worker: string, able: boolean, why: string): void {
     this.#routes.reported(worker, able, why);
   }
@@ -146,13 +146,13 @@ export class RunWorkers {
     this.shares.tell();
   }
 
-  /** Nothing more comes from a worker. */
+  /** Stops expecting anything from a worker. */
   #letGo(worker: string): void {
     this.#routes.left(worker);
     this.#run.sync()?.left(worker);
   }
 
-  /** The run is over. */
+  /** Call at the end of the run. */
   close(): void {
     const job = this.#options.id;
     for (const worker of this.#options.workers.all()) {

@@ -1,6 +1,6 @@
 /**
- * One execution of a job: commits step after step, evaluates at the end of each epoch, writes checkpoints, and resumes
- * from them. Who computes what is the board's business, arithmetic the parameter server's.
+ * One execution of a job: commits step after step, evaluates at the end of each epoch, writes checkpoints, and resumes from them. The
+ * board assigns tasks to workers, and the parameter server does the arithmetic.
  */
 import { KasaneError } from '@kasane/protocol/errors';
 import { eventSentence } from '@kasane/protocol/internal/events/events';
@@ -38,18 +38,18 @@ import type { RunOptions } from './run-options.ts';
 import { RunWorkers } from './run-workers.ts';
 import { SavedState, type Unkept } from './saved-state.ts';
 
-/** How often a step that waits is judged again, in milliseconds. */
+/** Interval at which a waiting step is checked again, in milliseconds. */
 const TICK_MS = 200;
-/** Steps that are handed out before the first is computed: nobody waits until the samples of all the others are staged. */
+/** Steps handed out before the first is computed, so that it need not wait until the samples of all others are staged. */
 const FIRST_STEPS = 2;
 
 /**
- * Where tasks are groups of shards, steps of so many milliseconds are handed out ahead, at least two: a worker that joins gets its part
- * only in the steps after those.
+ * If tasks are groups of shards, this many milliseconds of steps are handed out ahead, but at least two steps: a joining worker gets its
+ * share only in the steps after those.
  */
 const AHEAD_MS = 2_000;
 
-/** Why a run ended early: for good, or suspended, to go on where it was. */
+/** Why a run ended early: cancelled for good, or suspended to be resumed. */
 class Stopped extends Error {
   readonly outcome: 'cancelled' | 'suspended';
   constructor(outcome: 'cancelled' | 'suspended') {
@@ -60,7 +60,7 @@ class Stopped extends Error {
 
 export class Run {
   readonly id: string;
-  /** What it trains and tests on. */
+  /** Training and test data. */
   readonly data: RunOptions['data'];
   readonly progress: Progress;
   readonly metrics: Metrics;
@@ -69,25 +69,25 @@ export class Run {
   readonly #options: RunOptions;
   readonly #plan: RunPlan;
   readonly #queue: TaskQueue;
-  /** Its tasks are signed with it. */
+  /** Signs its tasks. */
   readonly #taskKey = newTaskKey();
   readonly #reissues: Reissues;
   readonly #probe: Probe;
   readonly #saved: SavedState;
   readonly #networkWait = new NetworkWait();
   readonly #idleSlots = new IdleSlots();
-  /** Whether any step of the epoch so far had a gradient other than 0; undefined: there was no step. */
+  /** Whether any step of the current epoch had a nonzero gradient; undefined before the first step. */
   #hasGradient: boolean | undefined;
   #parameters: ParameterServer | undefined;
   #sync: GradientSync | undefined;
   #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
   /** First step that has not been handed out. */
   #ahead = 0;
-  /** What the last step took, in milliseconds. */
+  /** Duration of the last step, in milliseconds. */
   #stepMs = 1;
-  /** Milliseconds of slots since the last turn. */
+  /** Slot milliseconds since the last turn. */
   #usedMs = 0;
-  /** Its last step is done. */
+  /** Whether all steps are done. */
   #isTrained = false;
   readonly #hold = new Hold();
 
@@ -102,7 +102,7 @@ export class Run {
     );
     this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
     const { store, limits } = options;
-    // What is shown until the checkpoint has been read.
+    // Shown until the checkpoint has been read.
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
     this.metrics = new Metrics(store.metricsHistory(id), limits);
     this.#reissues = new Reissues(options.record);
@@ -138,12 +138,12 @@ export class Run {
     });
   }
 
-  /** Runs to the end and says how it ended; rejects when the job fails. */
+  /** Runs until the end and returns how it ended; rejects if the job fails. */
   async execute(): Promise<'done' | 'cancelled' | 'suspended'> {
     const ticks = setInterval(() => this.#tick(), TICK_MS);
     try {
       await this.#open();
-      // It was suspended while the epoch's test went on.
+      // It was suspended during the epoch's evaluation.
       if (this.#endsEpoch && this.#position.counted > 0) await this.#endEpoch();
       while (!this.#isOver()) {
         await this.#hold.over;
@@ -170,7 +170,7 @@ export class Run {
     }
   }
 
-  /** An error here is the job's: nobody else hears of it. */
+  /** Called by a timer, so errors must be reported to the job here. */
   #tick(): void {
     try {
       this.workers.shares.tick(performance.now());
@@ -183,7 +183,7 @@ export class Run {
     }
   }
 
-  /** A job that stands still leaves its turn to others, and fails in the end. */
+  /** A stalled job yields its turn to others, and fails eventually. */
   #watch(): void {
     const { turn, redis, log, standstill, onStill, record } = this.#options;
     const { watched, changed } = standstill.look(performance.now(), {
@@ -212,7 +212,7 @@ export class Run {
     onStill(still);
   }
 
-  /** All steps are done, or the test set says that more do not help. */
+  /** Whether all steps are done, or the job stops early. */
   #isOver(): boolean {
     const { job, log } = this.#options;
     const { step } = this.#position;
@@ -223,13 +223,13 @@ export class Run {
     return why !== undefined;
   }
 
-  /** The last step that was done is the last one of an epoch. */
+  /** Whether the last completed step ends an epoch. */
   get #endsEpoch(): boolean {
     const { step } = this.#position;
     return step > 0 && step % this.#plan.stepsPerEpoch === 0;
   }
 
-  /** What it waits for; undefined when it does not. */
+  /** What the run is waiting for; undefined if it is not waiting. */
   get waitingFor(): Reason | undefined {
     const { turn, redisWhy } = this.#options;
     return (
@@ -237,7 +237,10 @@ export class Run {
     );
   }
 
-  /** What only memory holds, while the disk refuses it; undefined while it does not. @param end why it refuses the end of the run */
+  /**
+   * What is only in memory while the disk refuses to write; undefined if nothing is. @param end why the disk refuses to record the end of
+   * the run
+   */
   unkept(end: Reason | undefined): Unkept | undefined {
     const waited = end ?? this.#saved.why;
     const why = waited ?? this.#saved.refused;
@@ -248,19 +251,19 @@ export class Run {
     return { why, hasBegun, isTrained, epochs: this.progress.history, model };
   }
 
-  /** Begins no step from now on; undefined: it goes on. Others share the workers without it meanwhile. */
+  /** Holds the run after the current step; undefined releases it. Other jobs share the workers without it meanwhile. */
   hold(why: Reason | undefined): void {
     if (!this.#hold.set(why)) return;
     this.#options.turn.stand(why !== undefined);
     this.#options.onChange();
   }
 
-  /** Sets whose steps go first. */
+  /** Sets the priority; steps of the highest priority go first. */
   set priority(priority: number) {
     this.#options.turn.priority = priority;
   }
 
-  /** Ends the run at once: for good, or to go on where it was. */
+  /** Stops the run at once: cancelled for good, or suspended to be resumed. */
   stop(outcome: 'cancelled' | 'suspended'): void {
     const stopped = new Stopped(outcome);
     this.#saved.stop(stopped);
@@ -270,7 +273,7 @@ export class Run {
     this.#hold.stop(stopped);
   }
 
-  /** What of its workers' gradients goes to and fro; undefined until it has opened. */
+  /** The exchange of gradients with workers; undefined until the run has opened. */
   get sync(): GradientSync | undefined {
     return this.#sync;
   }
@@ -307,14 +310,14 @@ export class Run {
     sync.publish();
   }
 
-  /** Between two pieces of work another job may come first. Undefined: none does. */
+  /** Lets another job go first between two pieces of work. Undefined: none does. */
   #yieldTurn(): Promise<void> | undefined {
     const usedMs = this.#usedMs;
     this.#usedMs = 0;
     return this.#options.turn.next(usedMs);
   }
 
-  /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. @param most steps */
+  /** Hands out tasks up to the look-ahead, several steps at a time to save round trips to Redis. @param most steps */
   #handOut(most = Number.POSITIVE_INFINITY): void {
     const { step } = this.#position;
     const ahead = this.#plan.stepsAhead(this.#options.limits, this.workers.readDirectly);
@@ -355,7 +358,7 @@ export class Run {
     const published = performance.now();
     const publishMs = published - committing - times.applyMs;
 
-    // From here on workers are busy with the next step, of this job or another.
+    // From here on, workers are busy with the next step, of this job or another.
     this.#stepMs = Math.max(1, published - publishedBefore);
     this.#saved.counted(ledgerRows(this.#plan, step, answers));
     this.board.close('train', step, answers);
@@ -384,7 +387,7 @@ export class Run {
     else if (this.#saved.isDue(step + 1)) await this.#saved.checkpoint(parameters, this.#position);
   }
 
-  /** Says so where the network is what steps wait for. */
+  /** Reports if steps mostly wait for the network. */
   #watchNetwork(stepMs: number, answers: readonly Answer[]): void {
     const part = this.#networkWait.step({ stepMs, answers });
     if (part === undefined) return;
@@ -397,7 +400,7 @@ export class Run {
     this.#options.log.info(eventSentence({ code: 'network-bound', args }, ''));
   }
 
-  /** Says so where slots stay idle for lack of shards. */
+  /** Reports if slots stay idle because there are too few shards. */
   #watchSlots(stepMs: number): void {
     const { turn, job, record, log } = this.#options;
     const spare = this.#idleSlots.step(stepMs, () => turn.spare);
@@ -408,7 +411,7 @@ export class Run {
     log.info(eventSentence({ code: 'slots-idle', args }, ''));
   }
 
-  /** A loss that depends on nothing trained has perfect numbers, or constant ones, and nobody would know why. */
+  /** Warns if no step had a gradient: a loss that depends on no trained parameter gives perfect or constant numbers without any error. */
   #tellWithoutGradient(epoch: number): void {
     const { record, log } = this.#options;
     const args = { epoch };
@@ -437,7 +440,7 @@ export class Run {
     const { step } = this.#position;
     const { limits, job, record } = this.#options;
     this.#sync!.publishAverages();
-    // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
+    // Parameters do not change until this is done, but gradients of the next step may be computed meanwhile.
     await requireFinite(job.model, this.#parameters!.parameters, step, this.#plan.every);
     const answers: Answer[] = [];
     const rounds = this.#plan.evaluationRounds(limits.stagedBytes, limits.queuedTasks);

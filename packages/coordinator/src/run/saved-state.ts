@@ -1,4 +1,4 @@
-/** What of a run outlives its process: checkpoints, with the shards counted since the one before, and the trained weights. */
+/** The durable part of a run: checkpoints, with the shards counted since the previous one, and the trained weights. */
 import { join } from 'node:path';
 import type { DataParts } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/files/access';
@@ -20,13 +20,13 @@ import { VERSION } from '../version.ts';
 import { Checkpoints, type CheckpointsOptions, type Passed } from './checkpoints.ts';
 import type { RunOptions } from './run-options.ts';
 
-/** What would be lost with the process of a run. */
+/** What would be lost if the process of a run ended now. */
 export interface Unkept {
   /** Why the disk refuses it. */
   readonly why: Reason;
-  /** Steps are taken, though this is not kept. */
+  /** Whether steps continue nevertheless. */
   readonly hasBegun: boolean;
-  /** All steps are done, and it is the disk alone that is waited for. */
+  /** Whether all steps are done, and only the disk is waited for. */
   readonly isTrained: boolean;
   readonly epochs: readonly EpochResult[];
   /** The file of the trained weights. */
@@ -42,9 +42,9 @@ export class SavedState {
   readonly #options: SavedStateOptions;
   readonly #checkpoints: Checkpoints;
   readonly #disk: RetryingDisk;
-  /** Ends what may take minutes: the drawing of large or orthogonal weights. */
+  /** Aborts the initialization of large or orthogonal weights, which may take minutes. */
   readonly #stopping = new AbortController();
-  /** Shards that counted since the last checkpoint. */
+  /** Shards counted since the last checkpoint. */
   #ledger: LedgerRow[] = [];
 
   constructor(options: SavedStateOptions) {
@@ -53,28 +53,28 @@ export class SavedState {
     this.#disk = new RetryingDisk(options.log, options.onChange);
   }
 
-  /** Why the disk holds the run up; undefined when it does not. */
+  /** Why the disk holds up the run; undefined if it does not. */
   get why(): Reason | undefined {
     return this.#disk.why;
   }
 
-  /** Why the disk has refused something that the run does not wait for; undefined when it has not. */
+  /** Why the disk refused something that the run does not wait for; undefined if it did not. */
   get refused(): Reason | undefined {
     return this.#checkpoints.refused;
   }
 
-  /** These shards have counted. */
+  /** Adds committed shards. */
   counted(rows: readonly LedgerRow[]): void {
     this.#ledger.push(...rows);
   }
 
   /**
-   * Fills the parameter server from the newest checkpoint that is whole, or with what the job begins with.
-   * @returns where the run goes on; undefined: at its beginning
+   * Fills the parameter server from the newest undamaged checkpoint, or with the job's initial weights.
+   * @returns where the run resumes; undefined: at its beginning
    */
   async restore(parameters: ParameterServer): Promise<Position | undefined> {
     const { id, job, data, log, access, metrics } = this.#options;
-    // Before anything is trained: what is there now is what it is trained on.
+    // Before training starts: the data that is there now is what it is trained on.
     await identityOf(data);
     const read = await this.#disk.write({ writing: 'position' }, () => this.#checkpoints.restore(parameters));
     metrics.rewind(read?.step ?? 0);
@@ -99,12 +99,12 @@ export class SavedState {
     }
   }
 
-  /** Whether a checkpoint should be written after `step` steps, which do not end an epoch. */
+  /** Whether to write a checkpoint after `step` steps, apart from those at the end of epochs. */
   isDue(step: number): boolean {
     return this.#checkpoints.isDue(step);
   }
 
-  /** Writes a checkpoint beside the steps that follow. @param epoch the one that it ends, with the matrix of its test */
+  /** Writes a checkpoint while the next steps run. @param epoch the one that it completes, with its confusion matrix */
   async checkpoint(
     parameters: ParameterServer,
     position: Position,
@@ -117,7 +117,7 @@ export class SavedState {
     await this.#checkpoints.write(this.#disk, parameters, { ...position, data }, passed);
   }
 
-  /** The run is suspended: what has been done is not done again when it goes on. */
+  /** The run is suspended: saves its progress, so that it is not repeated. */
   async keep(parameters: ParameterServer, position: Position): Promise<void> {
     if (this.#ledger.length === 0) return;
     try {
@@ -134,7 +134,7 @@ export class SavedState {
     await this.#disk.write({ writing: 'model' }, () => this.#writeModel(parameters, position.step));
   }
 
-  /** The file of the trained weights: those of the best epoch, where the job stops early. */
+  /** The file of the trained weights; if the job stops early, those of the best epoch. */
   async model(parameters: ParameterServer, step: number): Promise<Uint8Array> {
     const { job, data } = this.#options;
     const best = job.spec.training.stopEarly && (await this.#checkpoints.best(parameters, step));
@@ -152,15 +152,15 @@ export class SavedState {
     await store.setModel(id, path, digest, workers.size, { data, trainedBy: VERSION });
   }
 
-  /** Nothing is waited for any longer. */
+  /** Rejects current and later waits. */
   stop(reason: Error): void {
     this.#disk.stop(reason);
     this.#stopping.abort(reason);
   }
 
-  /** Resolves when nothing is being written. */
+  /** Resolves when no write is in progress. */
   async settled(): Promise<void> {
-    // Whoever waited for it has heard of it.
+    // Errors were reported to whoever awaited the write.
     await this.#checkpoints.settled().catch(() => {});
   }
 }

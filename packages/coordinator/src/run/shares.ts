@@ -1,6 +1,6 @@
 /**
- * How much of a step is each worker's part: by what it has been delivering, and told when it changes. One that makes steps longer rests:
- * it is given nothing, then a single shard for which nobody waits long, and rests longer where that comes late, too.
+ * How many tasks of a step each worker gets: by what it has delivered; workers are told when it changes. A worker that slows steps down
+ * is suspended: it gets nothing, then a single shard as a trial, and is suspended for longer if that is late, too.
  */
 import { allot, isTooSlow, levelOfTasks } from '../steps/allot.ts';
 import { RecentTimes } from '../steps/median.ts';
@@ -8,50 +8,50 @@ import type { ConnectedWorker } from '../workers.ts';
 import type { Answer } from './answers.ts';
 import type { Refusals } from './refusals.ts';
 
-/** The first rest, how many times as long the next one is, and the longest, in milliseconds. */
+/** The first suspension, the growth factor of the next ones, and the longest, in milliseconds. */
 const FIRST_REST_MS = 2_000;
 const REST_GROWTH = 3;
 const LONGEST_REST_MS = 60_000;
-/** Steps by which a worker is judged, and how often parts change at most, in milliseconds. */
+/** Steps over which a worker is judged, and the least time between changes of shares, in milliseconds. */
 const JUDGED_STEPS = 8;
 const JUDGED_MS = 1_000;
 
 export type WhyResting = 'late' | 'slow';
 
-/** What is known of a worker in this run. */
+/** What is known about a worker in this run. */
 interface Standing {
-  /** Of a single shard, where each slot computes one. */
+  /** Time of a single shard, with one per slot. */
   ms: RecentTimes;
-  /** Steps since it began, or began anew. */
+  /** Steps since it joined, or was last put on trial. */
   steps: number;
-  /** It has answered in this run, or was waited for in vain once: what comes first takes longer, since it compiles. */
+  /** Whether it has answered in this run, or once failed to respond: its first task takes longer, since it compiles. */
   isKnown: boolean;
-  /** Rests of late: each makes the next one longer. One is forgotten after as long as the longest without another. */
+  /** Recent suspensions: each makes the next one longer. One is forgotten after LONGEST_REST_MS without another. */
   rests: number;
   changedAt: number;
-  /** taking: it has its part. resting: it has none. trying: it has one shard. */
+  /** taking: gets its share. resting: suspended. trying: gets a single shard as a trial. */
   state: 'taking' | 'resting' | 'trying';
 }
 
 export interface SharesOptions {
   readonly job: string;
-  /** Of a step. */
+  /** Per step. */
   readonly shards: number;
-  /** The highest level of the tree of shards whose nodes may be tasks; 0: each shard is one. */
+  /** The highest level of the tree of shards whose nodes may be tasks; 0: each shard is a task. */
   readonly highestLevel: number;
   readonly workers: Pick<Refusals, 'able'>;
-  /** A worker is given nothing from now on: what it holds is others'. */
+  /** A worker is suspended: its tasks are reassigned. */
   readonly onRest: (worker: ConnectedWorker, why: WhyResting, ms: number) => void;
-  /** A worker that rested is given a shard. */
+  /** A suspended worker gets a shard as a trial. */
   readonly onWake: (worker: ConnectedWorker) => void;
 }
 
 export class Shares {
   readonly #options: SharesOptions;
   readonly #records = new Map<string, Standing>();
-  /** How many tasks of a step each worker was told to hold. */
+  /** Number of tasks per step that each worker was told to hold. */
   readonly #told = new WeakMap<ConnectedWorker, number>();
-  /** Ids of workers that were waited for in vain, and have not answered since. */
+  /** Workers that failed to respond and have not answered since. */
   readonly #idle = new Set<string>();
   #judgedAt = Number.NEGATIVE_INFINITY;
   #level = 0;
@@ -60,7 +60,7 @@ export class Shares {
     this.#options = options;
   }
 
-  /** The level of the tree of shards whose nodes are best handed out as tasks now: 2 ** level shards each. */
+  /** The level of the tree of shards whose nodes are currently best as tasks: 2 ** level shards each. */
   get level(): number {
     return this.#level;
   }
@@ -73,44 +73,44 @@ export class Shares {
     return this.#records.get(worker)?.state === 'resting';
   }
 
-  /** Whether a worker that rested is being tried. */
+  /** Whether a suspended worker is on trial. */
   get isTrying(): boolean {
     for (const { state } of this.#records.values()) if (state === 'trying') return true;
     return false;
   }
 
-  /** Whether it has rested of late: nobody waits long for it. */
+  /** Whether it was suspended recently, so that its tasks are reissued sooner. */
   isSuspect(worker: string): boolean {
     return (this.#records.get(worker)?.rests ?? 0) > 0;
   }
 
-  /** Those who compute the job now. */
+  /** Workers that currently compute the job. */
   taking(): ConnectedWorker[] {
     return this.#options.workers.able().filter(({ id }) => !this.isResting(id));
   }
 
-  /** These were waited for in vain. */
+  /** These workers failed to respond in time. */
   waitedFor(workers: readonly string[], now: number): void {
     if (workers.length === 0) return;
     for (const worker of workers) this.#idle.add(worker);
-    // Where all are idle, whoever wakes first is to find its whole part.
+    // If all are idle, the first to return must find its whole share.
     const others = this.#active().some(({ id }) => !this.#idle.has(id));
     for (const worker of others ? workers : []) {
       const record = this.#record(worker, now);
       if (record.isKnown) this.#rest(worker, 'late', now);
-      // A single task shows when it computes.
+      // A single task shows when it is computing.
       else record.isKnown = true;
     }
     this.tell();
   }
 
-  /** An answer of a worker counts. */
+  /** An answer of a worker has counted. */
   answered(worker: string, now: number): void {
     this.#record(worker, now).isKnown = true;
     if (this.#idle.size > 0 && this.#idle.delete(worker)) this.tell();
   }
 
-  /** A step has its answers. @param each shards that a task of it had */
+  /** A step has all its answers. @param each shards per task */
   stepped(answers: readonly Answer[], each: number, now: number): void {
     const active = new Map(this.#active().map((worker) => [worker.id, worker]));
     let isProven = false;
@@ -134,7 +134,7 @@ export class Shares {
     this.#judge(now);
   }
 
-  /** Call now and then: ends rests. */
+  /** Call periodically: ends suspensions. */
   tick(now: number): void {
     for (const worker of this.#options.workers.able()) {
       const record = this.#records.get(worker.id);
@@ -153,7 +153,7 @@ export class Shares {
     this.#records.delete(worker);
   }
 
-  /** Call when a worker has joined, left, or takes no more tasks: the others take its part. */
+  /** Call when a worker has joined, left, or takes no more tasks: the others take over its share. */
   tell(): void {
     const able = this.#options.workers.able().filter(({ draining }) => !draining);
     this.#neverNobody(able);
@@ -164,14 +164,14 @@ export class Shares {
     const parts = this.#parts(taking.filter(counting));
     for (const worker of able) {
       const tasks = this.isResting(worker.id) ? 0 : (parts.get(worker.id) ?? 1);
-      // Each that joins or leaves may change all parts; of hundreds, few do.
+      // Each join or departure may change all shares, but in a large cluster few of them change.
       if (this.#told.get(worker) === tasks) continue;
       this.#told.set(worker, tasks);
       worker.send({ $case: 'share', value: { job: this.#options.job, tasks } });
     }
   }
 
-  /** Tasks of each of these: by pace where that is known of all, by slots until then. */
+  /** Tasks per worker: by speed once that is known of all, by slots until then. */
   #parts(workers: readonly ConnectedWorker[]): Map<string, number> {
     const { shards, highestLevel } = this.#options;
     const known = workers.flatMap((worker) => this.#paceOf(worker) ?? []);
@@ -184,9 +184,9 @@ export class Shares {
     const tasks = Math.ceil(shards / 2 ** this.#level);
     const slots = workers.reduce((total, worker) => total + worker.slots, 0);
     const bySlots = workers.map((worker) => Math.ceil((tasks * worker.slots) / slots));
-    // How long a task takes at each is a multiple of what a shard does, the same for all.
+    // Times per task are the same multiple of times per shard for all workers.
     const counts = isKnown ? allot(known, tasks) : bySlots;
-    // More than a worker's part by slots is for those who are faster; all together hold each shard.
+    // Rounding up leaves room for faster workers; together they hold every shard.
     return new Map(workers.map(({ id }, index) => [id, Math.max(1, counts[index]!)]));
   }
 
@@ -195,13 +195,13 @@ export class Shares {
     return record && record.steps >= JUDGED_STEPS ? { slots, ms: record.ms.median } : undefined;
   }
 
-  /** Workers that are too slow to help rest; parts follow what is delivered. */
+  /** Suspends workers that are too slow to help, and updates shares. */
   #judge(now: number): void {
     const { shards } = this.#options;
     const isTried = [...this.#records.values()].some(({ state, steps }) => state === 'trying' && steps > 0);
     if (!isTried && now < this.#judgedAt + JUDGED_MS) return;
     this.#judgedAt = now;
-    // The slowest first: without it the others may be as good as they can be.
+    // The slowest first: without it, the others may be fast enough.
     const known = this.#active()
       .flatMap((worker) => {
         const record = this.#records.get(worker.id);
@@ -240,7 +240,7 @@ export class Shares {
     this.tell();
   }
 
-  /** Where nobody else is left, those who rest compute. */
+  /** If no other worker is left, suspended ones compute. */
   #neverNobody(able: readonly ConnectedWorker[]): void {
     if (able.length === 0 || able.some(({ id }) => !this.isResting(id))) return;
     for (const worker of able) {

@@ -1,18 +1,18 @@
 /**
- * Watches the progress of one job, over all its runs: one that is pushed out of its place by others goes on where it was, and so does
- * this. What is to be done is said by `steps/watch.ts`.
+ * Watches the progress of one job across its runs: a run that is displaced by other jobs resumes where it was, and so does this.
+ * `steps/watch.ts` decides what to do.
  */
 import { type Watched, type WatchOptions, watch } from '../steps/watch.ts';
 
-/** After so long without an answer a job's turn goes to others, in milliseconds. */
+/** Time without an answer after which a job yields its turn, in milliseconds. */
 const YIELD_MS = 30_000;
-/** Between two looks no more is counted: when they are further apart, this process itself stood still. */
+/** Most time that counts between two checks: if they are further apart, this process itself was blocked. */
 const LOOK_MS = 1000;
 
 export interface Seen {
-  /** The step under way, and the answers to it that counted. */
+  /** The current step, and the number of its answers that counted. */
   readonly reached: Reached;
-  /** Whether its workers could answer now: it has its turn, and neither Redis nor a disk is waited for. */
+  /** Whether its workers could answer now: it has its turn, and waits neither for Redis nor for a disk. */
   readonly able: boolean;
   readonly workers: number;
 }
@@ -28,14 +28,14 @@ const isBeyond = (a: Reached, b: Reached): boolean =>
 
 export class Standstill {
   readonly #options: WatchOptions;
-  /** When it was looked at last, if its workers could answer then. */
+  /** Time of the last check at which its workers could answer. */
   #ableAt: number | undefined;
-  /** Since the last answer, as far as its workers could have answered. */
+  /** Time since the last answer during which its workers could have answered. */
   #stillMs = 0;
-  /** The same, of earlier runs that came no further. */
+  /** The same for earlier runs that got no further. */
   #earlierMs = 0;
   #last = NOTHING;
-  /** Of all runs. */
+  /** Over all runs. */
   #furthest = NOTHING;
   #still = false;
 
@@ -44,7 +44,7 @@ export class Standstill {
     this.#options = { yieldMs: YIELD_MS, failMs: 1000 * failSeconds };
   }
 
-  /** A run of the job begins. What others have computed before does not count again, nor does the time start anew. */
+  /** A run of the job begins. Steps that earlier runs computed do not count as progress, and the time continues. */
   begin(): void {
     this.#earlierMs += this.#stillMs;
     this.#stillMs = 0;
@@ -53,7 +53,7 @@ export class Standstill {
     this.#still = false;
   }
 
-  /** Judges what is seen now; `changed` tells whether it has begun or ceased to stand still. */
+  /** Checks progress; `changed` tells whether it has just stalled or resumed. */
   look(now: number, { reached, able, workers }: Seen): { watched: Watched; changed: boolean } {
     const couldAnswer = able && workers > 0;
     if (couldAnswer && this.#ableAt !== undefined) this.#stillMs += Math.min(now - this.#ableAt, LOOK_MS);

@@ -1,11 +1,11 @@
-/** The answers of the step under way, by shard: those that count, those that were refused, and those that came too early. */
+/** The answers of the current step, by shard: those that count, those that were refused, and those that came early. */
 import type { TaskId, TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import type { Answer } from './answers.ts';
 
 type Kind = TaskData['kind'];
 
-/** Answers that wait for their step: more than a step has shards. */
+/** Limit of early answers: more than a step has shards. */
 const MOST_EARLY = 4096;
 
 export interface EarlyAnswer {
@@ -16,25 +16,25 @@ export interface EarlyAnswer {
 
 export class StepAnswers {
   readonly #counted: Readonly<Record<Kind, Map<number, Answer>>> = { train: new Map(), evaluate: new Map() };
-  /** Those whose numbers were not finite. */
+  /** Answers that were not finite. */
   readonly #refused = new Map<number, Answer>();
-  /** Those to the next step, which workers may begin before this one has been counted. */
+  /** Answers to the next step, which workers may start before this one is committed. */
   #early: EarlyAnswer[] = [];
   #step = 0;
   #answered = 0;
   #progressed = 0;
 
-  /** The step under way: training answers count for it alone. */
+  /** The current step; only its training answers count. */
   get step(): number {
     return this.#step;
   }
 
-  /** The step, and how many answers, and signs of tasks that go on, have counted since it began. */
+  /** The step, and how many answers and progress messages have counted since it began. */
   get reached(): { readonly step: number; readonly answers: number } {
     return { step: this.#step, answers: this.#answered + this.#progressed };
   }
 
-  /** Begins a step. Returns the answers to it that have come already. */
+  /** Begins a step. Returns the answers to it that came early. */
   begin(step: number): EarlyAnswer[] {
     this.#step = step;
     this.#answered = 0;
@@ -44,14 +44,14 @@ export class StepAnswers {
     return this.#early.splice(0);
   }
 
-  /** The step is computed again. */
+  /** Discards the answers, since the step is recomputed. */
   redo(): void {
     this.#answered = 0;
     this.#counted.train.clear();
     this.#early = [];
   }
 
-  /** An answer to the next step. */
+  /** Keeps an answer to the next step. */
   keep(answer: EarlyAnswer): void {
     if (this.#early.length < MOST_EARLY) this.#early.push(answer);
   }
@@ -61,7 +61,7 @@ export class StepAnswers {
     this.#answered++;
   }
 
-  /** A worker says that a round goes on. */
+  /** A worker reports progress in a round. */
   progressed(): void {
     this.#progressed++;
   }
@@ -86,7 +86,7 @@ export class StepAnswers {
     if (!answer) return undefined;
     this.#counted.train.delete(shard);
     this.#refused.set(shard, answer);
-    // What is no good is no progress.
+    // A refused answer is no progress.
     this.#answered--;
     return answer;
   }

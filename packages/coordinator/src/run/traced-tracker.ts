@@ -1,6 +1,6 @@
 /**
- * The record of steps in flight, told as spans: a trace for each step, in it a span for each attempt at a task, which the worker's
- * spans are parts of. A trace of its own, because a job has many thousand steps; it is linked to the job's.
+ * A tracker that also makes spans: a trace for each step, with a span for each attempt at a task, which is the parent of the worker's
+ * spans. Steps have traces of their own, linked to the job's, because a job has many thousands of them.
  */
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import { type Span, type Tracing, tracing } from '@kasane/protocol/internal/tracing';
@@ -10,7 +10,7 @@ import { Tracker } from '../steps/tracker.ts';
 
 interface Attempt {
   readonly span: Span;
-  /** From the hand-out until a worker has it. */
+  /** From the hand-out until a worker claims it. */
   readonly queued: Span;
   worker: string;
 }
@@ -23,7 +23,7 @@ interface Step {
   answeredAt: number;
 }
 
-/** A tracker, and one that makes spans when somebody asked for them. @param parent `traceparent` of the job's span */
+/** A tracker, with spans if tracing is on. @param parent `traceparent` of the job's span */
 export function trackerOf(job: string, kind: TaskData['kind'], parent: string | undefined): Tracker {
   const traces = tracing();
   return traces ? new TracedTracker(traces, job, kind, parent) : new Tracker();
@@ -109,7 +109,7 @@ class TracedTracker extends Tracker {
     if (!traced) return;
     const { span, attempts, answeredAt } = traced;
     const about = { 'kasane.job': this.#job, 'kasane.step': step };
-    // Between the last answer and the next version: gradients are added, the optimizer is applied, parameters are sent out.
+    // Between the last answer and the next version: gradients are added, the optimizer is applied, parameters are sent.
     const update = { parent: span.traceparent, attributes: about, start: answeredAt };
     if (this.#kind === 'train' && answeredAt > 0) this.#traces.begin('update', update).end();
     this.#end(attempts);
@@ -126,7 +126,7 @@ class TracedTracker extends Tracker {
     this.#spans.clear();
   }
 
-  /** Attempts that nobody waits for any more. */
+  /** Ends the spans of attempts that are not needed any more. */
   #end(attempts: Step['attempts']): void {
     for (const { queued, span } of [...attempts.values()].flat()) {
       queued.end();

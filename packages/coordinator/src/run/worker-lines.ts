@@ -1,6 +1,6 @@
 /**
- * Lines of the log about what workers say in a job. A worker can say thousands of things a second that are refused: beyond some lines a
- * minute, of one worker and of all, they are counted only. The log is no place to fill a disk from outside.
+ * Log lines about workers' messages. A worker can cause thousands of refusals a second: beyond a number of lines per minute, of one
+ * worker and of all, they are only counted, so that nobody can fill the disk from outside.
  */
 import { REMEMBERED_WORKERS } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 const LINES_OF_ONE = 30;
 const LINES = 300;
 
-/** What a line is about: the worker, and which task. */
+/** The worker and task that a line is about. */
 export interface About {
   readonly worker: string;
   readonly [more: string]: unknown;

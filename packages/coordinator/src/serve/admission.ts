@@ -1,6 +1,6 @@
 /**
- * The gate in front of gRPC: an interceptor that judges each call before any of it is read, and streams while they go on: whether
- * their tokens still hold, and whether somebody reads them.
+ * The interceptor in front of gRPC: checks each call before its messages are read, and open streams continuously: whether their tokens
+ * are still valid and their clients still read.
  */
 import {
   Metadata,
@@ -17,10 +17,10 @@ import { methodScopes } from '@kasane/protocol/scopes';
 import type { Gate, Refusal } from './gate.ts';
 import type { RefusalLog } from './refusals.ts';
 
-/** How soon a stream ends whose token is revoked, in milliseconds. */
+/** Interval at which streams with revoked tokens are ended, in milliseconds. */
 const WATCH_MS = 1000;
 
-/** Metadata that the gate sets, of calls of Kasane's services: who calls. What a client says by that name is replaced. */
+/** Metadata key that the gate sets on calls of Kasane's services to identify the caller. A value sent by the client is overwritten. */
 export const CALLER = 'kasane-caller';
 
 interface Going {
@@ -28,11 +28,11 @@ interface Going {
   readonly authorization: string;
   readonly call: WatchedCall;
   readonly end: (refusal: Refusal) => void;
-  /** Of a stream of a standard service: when it ends, and whose it is. */
+  /** For a stream of a standard service: its deadline, and the address it counts against. */
   readonly standard?: { readonly until: number; readonly address: string } | undefined;
 }
 
-/** A call that knows since when its reader has taken nothing. */
+/** A call that knows since when its client has not read. */
 class WatchedCall extends ServerInterceptingCall {
   waitingSince = Number.POSITIVE_INFINITY;
 
@@ -49,13 +49,13 @@ export interface AdmissionOptions {
   readonly gate: Gate;
   readonly refusals: RefusalLog;
   readonly guests: Guests;
-  /** A reader that takes nothing for so long is dropped. */
+  /** A client that does not read for this long is disconnected. */
   readonly slowReaderSeconds: number;
   /** Breaks a connection: nothing else ends a stream that nobody reads. @param peer its address and port */
   readonly drop: (peer: string) => void;
 }
 
-/** What a message becomes that is too large, or does not decode. */
+/** Stands for a message that is too large or cannot be decoded. */
 export class Malformed {
   readonly why: string;
   readonly code: ErrorCode;
@@ -69,7 +69,7 @@ export class Malformed {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #streams = new Set<Going>();
-  /** Calls of standard services that go on, by address. */
+  /** Open calls of standard services, by address. */
   readonly #standard = new Map<string, number>();
   readonly #watch: NodeJS.Timeout;
 
@@ -106,9 +106,9 @@ export class Admission {
         const authorization = String(metadata.get('authorization')[0] ?? '');
         const refusal = gate.judge(path, authorization);
         if (refusal) return refuse(refusal);
-        // Health is told to anybody.
+        // Health is open to everybody.
         if (methodScopes.get(path) !== undefined) guests.known(peer);
-        // Of others' services every call: one whose message never comes is a stream, too.
+        // For other services, every call counts: without a message, a unary call stays open like a stream.
         const isStandard = !path.startsWith('/kasane.');
         if (requestStream || responseStream || isStandard) {
           const standard = isStandard ? this.#takeStandard(addressOf(call)) : undefined;
@@ -116,7 +116,7 @@ export class Admission {
           going = { path, authorization, call: watched, end: refuse, standard };
           this.#streams.add(going);
         }
-        // It has served: what is behind the gate hears who calls, and not by which secret.
+        // Services behind the gate learn who calls, but not the secret.
         metadata.remove('authorization');
         metadata.set(CALLER, isStandard ? '' : gate.callerOf(authorization));
         next(metadata);
@@ -138,7 +138,7 @@ export class Admission {
     return watched;
   };
 
-  /** A call of health or reflection, of which strangers could begin any number. */
+  /** Admits a call of health or reflection, which strangers could otherwise open without limit. */
   #takeStandard(address: string): NonNullable<Going['standard']> | Refusal {
     const all = [...this.#standard.values()].reduce((sum, count) => sum + count, 0);
     const mine = this.#standard.get(address) ?? 0;
@@ -189,7 +189,7 @@ export class Admission {
   }
 }
 
-/** Without the port, which differs from one connection to the next. */
+/** Without the port, which differs between connections. */
 const addressOf = (call: ServerInterceptingCallInterface) => call.getPeer().replace(/:\d+$/, '');
 
 function end(call: ServerInterceptingCallInterface, code: ErrorCode, details: string): void {

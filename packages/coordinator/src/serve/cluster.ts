@@ -1,4 +1,4 @@
-/** The service that tells about a coordinator and its workers. */
+/** The service for status of a coordinator and its workers. */
 import { KasaneError } from '@kasane/protocol/errors';
 import type { ClusterServer } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { messageOfReason } from '@kasane/protocol/reasons';

@@ -1,4 +1,4 @@
-/** Weights on their way to clients: in pieces, as fast as each reads them. The bytes of each are in memory until its reader has them. */
+/** Downloads of weights, in chunks at the speed of each client. The bytes of each stay in memory until its client has read them. */
 import type { handleServerStreamingCall } from '@grpc/grpc-js';
 import type { DownloadModelResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { DOWNLOADS, DOWNLOADS_AT_ONCE, DOWNLOADS_PER_CALLER } from '@kasane/protocol/limits';
@@ -7,10 +7,10 @@ import { CallerTurns } from '../submit/caller-turns.ts';
 import { askerOf } from './handlers.ts';
 import { toServiceError } from './service-error.ts';
 
-/** Bytes of one piece. */
+/** Bytes per chunk. */
 const PIECE_BYTES = 256 << 10;
 
-/** The downloads of a coordinator, whichever method they are of. */
+/** All downloads of a coordinator, whatever their method. */
 export class Downloads {
   readonly #log: Logger;
   readonly #turns = new CallerTurns({
@@ -24,7 +24,7 @@ export class Downloads {
     this.#log = log;
   }
 
-  /** A method that sends what `bytesOf` returns. */
+  /** Makes a handler that sends what `bytesOf` returns. */
   of<Request>(
     bytesOf: (request: Request) => Promise<Uint8Array>,
   ): handleServerStreamingCall<Request, DownloadModelResponse> {
@@ -39,7 +39,7 @@ export class Downloads {
         });
         call.end();
       } catch (error) {
-        // Nobody hears it where the client has gone.
+        // If the client has gone, nobody is listening.
         if (!call.cancelled) call.emit('error', toServiceError(error, this.#log));
       }
     };

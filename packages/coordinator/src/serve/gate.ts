@@ -1,6 +1,6 @@
 /**
- * Who may call what: one judge for every gRPC method. Beyond loopback a caller presents the shared token or one of the state
- * directory's; each method asks for a scope (protocol/src/security/scopes.ts). Knows nothing of gRPC.
+ * Who may call what, for every gRPC method. Beyond loopback, a caller presents the shared token or one from the state directory; each
+ * method requires a scope (protocol/src/security/scopes.ts). Independent of gRPC.
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { ErrorCode } from '@kasane/protocol/errors';
@@ -9,27 +9,27 @@ import { allows, methodScopes, type Scope } from '@kasane/protocol/scopes';
 import type { TokenStore } from '../store/tokens.ts';
 import { RateLimit } from './rate-limit.ts';
 
-/** Who calls where nobody needs a token. */
+/** The caller's name where no token is needed. */
 export const OPEN_CALLER = 'loopback';
 
 export interface GateOptions {
   /** Tokens with scopes. */
   readonly tokens: Pick<TokenStore, 'find' | 'any'>;
-  /** Tokens besides those, and what they may do: the shared one, and the one of this process's own page. */
+  /** Further tokens with their scopes: the shared one, and that of this process's own dashboard. */
   readonly known: readonly {
     readonly id: string;
     readonly token: string;
     readonly scopes: readonly Scope[];
   }[];
-  /** Callers without a token may do everything: the server is on loopback, and nobody has asked for tokens. */
+  /** Callers without a token may do everything: the server is on loopback, and no token is configured. */
   readonly open: boolean;
-  /** Calls of one token in a second, on average; so many at once may exceed it. */
+  /** Average number of calls per second and token; bursts of as many are allowed. */
   readonly requestsPerSecond: number;
 }
 
 export interface Refusal {
   readonly code: ErrorCode;
-  /** For the caller, and the log. Never the token. */
+  /** For the caller and the log. Never contains the token. */
   readonly why: string;
 }
 
@@ -56,10 +56,10 @@ export class Gate {
   }
 
   /**
-   * Judges a call before anything of it is read.
+   * Checks a call before its messages are read.
    * @param path `/package.Service/Method`
-   * @param authorization what the metadata of that name says, or ''
-   * @returns why the call is refused; undefined when it may go on
+   * @param authorization the metadata of that name, or ''
+   * @returns why the call is refused; undefined if it may proceed
    */
   judge(path: string, authorization: string, now = performance.now()): Refusal | undefined {
     if (!methodScopes.has(path)) return { code: 'SCOPE', why: `calls to ${path} are not allowed` };
@@ -75,7 +75,7 @@ export class Gate {
     };
   }
 
-  /** Who calls, for what must not be mixed up between tokens: a token's id, or what stands for those who need none. */
+  /** Identifies the caller, to keep tokens apart: the token's ID, or a fixed name where no token is needed. */
   callerOf(authorization: string): string {
     if (this.#options.open) return OPEN_CALLER;
     const token = tokenIn(authorization) ?? '';
@@ -84,7 +84,7 @@ export class Gate {
     return 'refused' in stored ? '' : stored.id;
   }
 
-  /** Whether a call that goes on would still be let in: tokens are revoked, and expire. */
+  /** Checks an open call again: tokens are revoked, and expire. */
   still(path: string, authorization: string): Refusal | undefined {
     const wanted = methodScopes.get(path);
     if (wanted === undefined || this.#options.open) return undefined;
@@ -97,7 +97,7 @@ export class Gate {
     const refuse = (why: string): Refusal => ({ code: 'NOT_ALLOWED', why });
     if (token === undefined) return refuse(`a token is missing: ${HOW}`);
     const digest = digestOfToken(token);
-    // All are compared, whichever fits.
+    // Compares with all, for constant time.
     const [shared] = this.#known.filter((known) => timingSafeEqual(known.digest, digest));
     const found = shared ?? this.#options.tokens.find(token);
     if ('refused' in found) return refuse(`${found.refused}: ${HOW}`);

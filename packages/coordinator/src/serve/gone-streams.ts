@@ -1,17 +1,17 @@
 /**
- * Calls that are over before gRPC learns of them: HTTP/2 reports a new call a moment after reading it, and closes a connection that breaks
- * its rules at once. grpc-node answers some calls itself (no gRPC content type, no such method) without checking whether they are still
- * there. That throws where nobody catches it: one connection of a stranger would end the process.
+ * Calls that are over before gRPC sees them: HTTP/2 reports a new call a moment after reading it, and closes a connection that violates
+ * the protocol at once. grpc-node answers some calls itself (wrong content type, unknown method) without checking whether they are still
+ * open, and throws where nothing catches it: a single connection from a stranger could end the process.
  */
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 
 type Handler = (interceptors: unknown, stream: ServerHttp2Stream, headers: unknown) => void;
 
-/** The methods, of which grpc-node uses one, that are called for each new call. They are not part of its API. */
+/** grpc-node's handlers for new calls, one of which it uses. They are not part of its API. */
 const HANDLERS = ['_streamHandler', '_channelzHandler'] as const;
 
-/** Call before the server takes connections. @throws Error if this version of grpc-node learns of calls in another way */
+/** Call before the server accepts connections. @throws Error if this version of grpc-node handles new calls differently */
 export function ignoreGoneStreams(server: Server): void {
   const handlers = server as unknown as Record<(typeof HANDLERS)[number], Handler | undefined>;
   for (const name of HANDLERS) {

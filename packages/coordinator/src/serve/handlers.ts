@@ -1,4 +1,4 @@
-/** How a service's methods answer: with what they return, or with the error that they throw, as gRPC has it. */
+/** Handlers for the methods of a service: they answer with what a function returns, or with the gRPC form of the error that it throws. */
 import type {
   handleServerStreamingCall,
   handleUnaryCall,
@@ -11,10 +11,10 @@ import { CALLER } from './admission.ts';
 import { OPEN_CALLER } from './gate.ts';
 import { toServiceError } from './service-error.ts';
 
-/** Ends a call with an error: what is watched may go. */
+/** Ends a call with an error, for example because the watched job is deleted. */
 export type Refuse = (error: unknown) => void;
 
-/** `act` for a listener, which nobody hears fail: what it throws ends the call, after `stop`. */
+/** Wraps a listener, whose errors would go unnoticed: an error runs `stop` and ends the call. */
 export const orRefuse = (act: () => void, stop: () => void, refuse: Refuse) => (): void => {
   try {
     act();
@@ -51,7 +51,7 @@ export function handlers(log: Logger) {
   };
 }
 
-/** Who makes a call: a token at an address. Where nobody needs a token connections are told apart, since all are of one address. */
+/** Identifies the caller by token and address. Where no token is needed, by connection, since all have the same address. */
 export function askerOf(
   call: Pick<ServerUnaryCall<unknown, unknown>, 'metadata' | 'getPeer' | 'cancelled' | 'once'>,
 ): Asker {

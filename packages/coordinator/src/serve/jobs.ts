@@ -1,4 +1,4 @@
-/** The service that users call about their jobs. */
+/** The service for jobs. */
 import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Logger } from 'pino';
 import type { JobManager } from '../jobs/manager.ts';
@@ -10,7 +10,7 @@ import { watchEvents } from './watch-events.ts';
 import { watchJob } from './watch-job.ts';
 import { watchMetrics } from './watch-metrics.ts';
 
-/** @param sweeps whose trials some of the jobs are @param downloads of all services */
+/** @param sweeps that some of the jobs are trials of */
 export function jobsService(
   manager: JobManager,
   sweeps: Pick<Sweeps, 'requireResumable' | 'requireDeletable'>,

@@ -1,11 +1,10 @@
-/** The service that users call about registered models. */
+/** The service for registered models. */
 import type { ModelsServer } from '@kasane/protocol/gen/kasane/v1/models';
 import type { Logger } from 'pino';
 import type { Registry } from '../models/registry.ts';
 import type { Downloads } from './downloads.ts';
 import { handlers } from './handlers.ts';
 
-/** @param downloads of all services */
 export function modelsService(registry: Registry, downloads: Downloads, log: Logger): ModelsServer {
   const { unary } = handlers(log);
   return {

@@ -1,10 +1,10 @@
-/** Versions of parameters on their way to one worker: the newest of each job waits while the link is full. */
+/** Parameter versions waiting to be sent to one worker: only the newest of each job waits while the link is full. */
 import type { Link } from '@kasane/protocol/internal/wire/link';
 import type { EncodedVersion } from '../params/encoded-version.ts';
 
 export class OutgoingVersions {
   readonly #link: () => Pick<Link, 'full' | 'sendAll'> | undefined;
-  /** Of each job the version to send once the link has room again. */
+  /** By job, the version to send when the link has room again. */
   readonly #pending = new Map<string, readonly EncodedVersion[]>();
   #sentBytes = 0;
   #closed = false;
@@ -13,22 +13,22 @@ export class OutgoingVersions {
     this.#link = link;
   }
 
-  /** Of the versions that were sent last. */
+  /** Size of the versions sent last. */
   get sentBytes(): number {
     return this.#sentBytes;
   }
 
-  /** Takes the place of the job's version that still waits, if there is one: then `changes` since that one are not enough. */
+  /** Replaces a version of the job that is still waiting, if any; `changes` relative to that one are then not enough. */
   publish(job: string, whole: () => EncodedVersion, changes: EncodedVersion | undefined): void {
     this.#put(job, [], changes && !this.#pending.has(job) ? changes : whole());
   }
 
-  /** Waits behind the job's version. */
+  /** Queues more frames behind the job's version. */
   publishMore(job: string, more: EncodedVersion): void {
     this.#put(job, this.#pending.get(job) ?? [], more);
   }
 
-  /** Sends what waits. Call when the link has room. */
+  /** Sends what is waiting. Call when the link has room. */
   flush(): void {
     const versions = this.#take();
     if (versions.length === 0) return;
@@ -44,7 +44,7 @@ export class OutgoingVersions {
     for (const version of this.#take()) version.release();
   }
 
-  /** Lets `more` wait behind `kept`; what else waits of this job is left out. */
+  /** Queues `more` behind `kept`, and drops whatever else is waiting for this job. */
   #put(job: string, kept: readonly EncodedVersion[], more: EncodedVersion): void {
     if (this.#closed) return;
     for (const version of this.#pending.get(job) ?? []) if (!kept.includes(version)) version.release();

@@ -1,4 +1,4 @@
-/** What Prometheus is told of a coordinator. Names and labels are listed in docs/monitoring.md. */
+/** The coordinator's Prometheus metrics. Names and labels are documented in docs/monitoring.md. */
 import type { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { secondsBuckets } from '@kasane/protocol/internal/ports/metrics-server';
@@ -7,7 +7,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { StepTimes } from '../run/run-options.ts';
 import type { ConnectedWorker } from '../workers.ts';
 
-/** Looked at when somebody asks, not before. */
+/** What the gauges read when metrics are requested. */
 export interface Watched {
   readonly version: string;
   running(): readonly Job[];
@@ -71,9 +71,9 @@ export class CoordinatorMetrics {
       for (const state of Object.values(stateNames)) if (state !== 'unknown') it.set({ state }, 0);
       for (const [state, jobs] of watched.states()) it.set({ state: stateNames[state] }, jobs);
     });
-    // Of running jobs only: those that have ended would stay for ever.
+    // For running jobs only: series of ended jobs would stay forever.
     const ofJob = (name: string, help: string, value: (job: Job) => number) =>
-      // Not `job`: Prometheus gives that label to what it scrapes, and renames ours.
+      // Not `job`: Prometheus uses that label for its targets, and would rename ours.
       gauge(`job_${name}`, help, ['job_id'], (it) => {
         for (const job of watched.running()) it.set({ job_id: job.id }, value(job));
       });
@@ -96,7 +96,7 @@ export class CoordinatorMetrics {
     ofJob('waiting', 'Whether a running job makes no progress.', ({ stalledMs }) => (stalledMs > 0 ? 1 : 0));
   }
 
-  /** A step has been committed. */
+  /** Call when a step has been committed. */
   stepped(times: StepTimes): void {
     this.#steps.inc();
     const { stepMs, queueMs, computeMs, reduceMs, applyMs, publishMs } = times;
@@ -111,7 +111,7 @@ export class CoordinatorMetrics {
     for (const [phase, ms] of Object.entries(phases)) this.#seconds.observe({ phase }, ms / 1000);
   }
 
-  /** An event was recorded. */
+  /** Call when an event was recorded. */
   happened({ code }: Pick<Event, 'code'>): void {
     this.#events.inc({ code });
   }

@@ -1,4 +1,4 @@
-/** Token buckets: so many calls a second for each key, and a second's worth at once. Whoever is within it pays a map look-up. */
+/** A token bucket per key: a rate of calls per second, with bursts of one second's worth. Costs a map lookup per call. */
 import { keepNewest } from '../newest.ts';
 
 interface Bucket {
@@ -6,7 +6,7 @@ interface Bucket {
   at: number;
 }
 
-/** Keys remembered; those that have been idle the longest are forgotten first. */
+/** Number of keys remembered; the ones idle longest are dropped first. */
 const KEYS = 10_000;
 
 export class RateLimit {
@@ -17,7 +17,7 @@ export class RateLimit {
     this.#perSecond = perSecond;
   }
 
-  /** Takes one. @param now milliseconds. @returns whether there was one */
+  /** Takes a token from the key's bucket. @param now in milliseconds @returns whether there was one */
   take(key: string, now: number): boolean {
     const bucket = this.#buckets.get(key) ?? { left: this.#perSecond, at: now };
     keepNewest(this.#buckets, key, bucket, KEYS);

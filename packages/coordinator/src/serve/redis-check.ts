@@ -1,28 +1,31 @@
-/** Whether a worker is on the coordinator's Redis (protocol/queue/redis-proof.ts): asks it, looks for what it wrote, asks again. */
+/**
+ * Checks that a worker uses the same Redis as the coordinator (protocol/queue/redis-proof.ts): asks the worker to write a nonce, looks
+ * for it, and asks again.
+ */
 import { randomBytes } from 'node:crypto';
 import { KasaneError } from '@kasane/protocol/errors';
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { NONCE_BYTES, proofKey } from '@kasane/protocol/internal/queue/redis-proof';
 import type { Redis } from 'ioredis';
 
-/** Redis may have been emptied between writing and looking: so often it is looked, */
+/** Redis may be emptied between the write and the lookup: number of lookups, */
 const LOOKS = 4;
-/** and so long it is waited in between, in milliseconds. */
+/** and the time between them, in milliseconds. */
 const AGAIN_MS = 1_000;
 
 export interface RedisCheckOptions {
-  /** The coordinator's. */
+  /** The coordinator's Redis. */
   readonly redis: Pick<Redis, 'unlink'>;
   readonly ask: (nonce: Uint8Array) => void;
-  /** What the worker wrote is there. */
+  /** Called when the nonce was found. */
   readonly onSame: () => void;
-  /** The worker writes, and nothing of it is there. */
+  /** Called when the worker writes, but the nonce is never found. */
   readonly onOther: () => void;
 }
 
 export class RedisCheck {
   readonly #options: RedisCheckOptions;
-  /** What the worker was asked for last and has not answered. */
+  /** The nonce that the worker was asked to write and has not confirmed. */
   #asked: Buffer | undefined;
   #missed = 0;
   #again: NodeJS.Timeout | undefined;
@@ -39,13 +42,13 @@ export class RedisCheck {
   }
 
   /**
-   * The worker says that it has written. Answers to what was not asked, or was asked before, count for nothing. Rejects with what
-   * `onSame` and `onOther` throw.
+   * The worker reports that it has written a nonce. Anything but the current nonce is ignored. Rejects with what `onSame` and `onOther`
+   * throw.
    */
   async written(nonce: Uint8Array): Promise<void> {
     if (this.#closed || !this.#asked?.equals(nonce)) return;
     this.#asked = undefined;
-    // A Redis that does not answer says nothing of the worker.
+    // If Redis does not answer, that proves nothing about the worker.
     const found = await this.#options.redis.unlink(proofKey(nonce)).catch(() => undefined);
     if (this.#closed) return;
     if (found === 0) this.#missed++;
@@ -62,7 +65,7 @@ export class RedisCheck {
   }
 }
 
-/** @param theirs the worker's Redis, as it names it @param ownUrl the coordinator's */
+/** @param theirs the worker's Redis, as the worker names it @param ownUrl the coordinator's */
 export const otherRedis = (worker: string, host: string, theirs: string, ownUrl: string): KasaneError =>
   new KasaneError(
     'OTHER_REDIS',

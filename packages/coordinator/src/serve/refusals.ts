@@ -1,14 +1,14 @@
 /**
- * The log of what was refused: each once, with who and why. Somebody who tries again and again is counted, not written down again:
- * the log is no place to fill a disk from outside.
+ * The log of refused calls: each once, with caller and reason. Repetitions are counted instead of logged, so that nobody can fill the
+ * disk from outside.
  */
 import type { Logger } from 'pino';
 import { keepNewest } from '../newest.ts';
 
-/** The same refusal is written again after so long, with how often it happened meanwhile; and so many are told apart. */
+/** The same refusal is logged again after this long, with the number of repetitions; and the number of refusals told apart. */
 const QUIET_MS = 60_000;
 const KINDS = 1000;
-/** Lines in that time, whatever was refused to whom: addresses are many. */
+/** Total number of lines in that time: there are many addresses. */
 const LINES = 300;
 
 export class RefusalLog {
@@ -22,10 +22,7 @@ export class RefusalLog {
     this.#log = log;
   }
 
-  /**
-   * @param peer address of the caller, without its port
-   * @param what was called, such as a method's path
-   */
+  /** @param peer the caller's address without its port @param what was called, such as the path of a method */
   refused(peer: string, what: string, why: string, now = performance.now()): void {
     const kind = `${peer}\n${what}\n${why}`;
     const seen = this.#seen.get(kind);

@@ -1,4 +1,4 @@
-/** The gRPC server: services, health, reflection, behind the gate. Closed by default: beyond loopback tokens are required. */
+/** The gRPC server: services, health and reflection behind the gate. Closed by default: beyond loopback, tokens are required. */
 import type { Socket } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -30,13 +30,13 @@ import type { TrainingHandlers } from './training.ts';
 
 export interface ListenOptions {
   readonly host: string;
-  /** 0 for a free one. */
+  /** 0: any free port. */
   readonly port: number;
-  /** Shared by all: may do everything. */
+  /** The shared token, which grants every scope. */
   readonly token?: string | undefined;
   /** Tokens with scopes. */
   readonly tokens: GateOptions['tokens'];
-  /** Of this process's own clients: may read and submit. */
+  /** For clients in this process: scopes read and submit. */
   readonly ownToken: string;
   readonly tls?: ServerTls | undefined;
   /** Default true. */
@@ -54,17 +54,17 @@ export interface Services {
 }
 
 export interface Listening {
-  /** host:port, with the port that was really taken. */
+  /** host:port, with the actual port. */
   readonly address: string;
   /** Whether callers need a token. */
   readonly asksToken: boolean;
   close(): Promise<void>;
 }
 
-/** @throws KasaneError CANNOT_LISTEN when the address is taken, or is not loopback and there is no token. */
+/** @throws KasaneError CANNOT_LISTEN if the address is in use, or is not loopback and no token is configured */
 export async function listen(services: Services, options: ListenOptions): Promise<Listening> {
   const { host, port, tokens, ownToken, tls, limits, log } = options;
-  // An environment variable that is set to nothing is no token.
+  // An empty environment variable is no token.
   const token = options.token || undefined;
   const asked = token !== undefined || tokens.any;
   if (!isLoopback(host) && !asked) {
@@ -150,11 +150,11 @@ export async function listen(services: Services, options: ListenOptions): Promis
   };
 }
 
-/** A job file has a limit of its own, which its message states. */
+/** Job files have their own limit, which the error names. */
 const requestBytes = (method: string) =>
   method === 'submit' ? JOB_FILE_BYTES + REQUEST_BYTES : REQUEST_BYTES;
 
-/** A service whose requests that are too large or do not decode become `Malformed`, so that their callers hear a typed error. */
+/** Replaces requests that are too large or cannot be decoded by `Malformed`, so that callers get a typed error. */
 function checked<Service extends ServiceDefinition>(
   service: Service,
   most: (method: string) => number,
@@ -162,7 +162,7 @@ function checked<Service extends ServiceDefinition>(
   const methods = Object.entries(service).map(([name, method]) => {
     const limit = most(name);
     const requestDeserialize = (bytes: Buffer): unknown => {
-      // Before it is decoded: megabytes of text take a while.
+      // Before decoding: megabytes of text take a while.
       if (bytes.length > limit)
         return new Malformed(`a request of ${bytes.length} bytes; the limit is ${limit}`, 'LIMIT');
       try {

@@ -1,16 +1,16 @@
-/** How errors go out of the services that users call: with the code of the protocol package's table. */
+/** Converts errors of user-facing services to gRPC errors, with the codes of the protocol package. */
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
 
-/** What a failed call tells its caller. What is not a KasaneError is our fault: it is logged, and no detail goes out. */
+/** The gRPC error for a failed call. Anything but a KasaneError is a bug: it is logged, and its details are not sent. */
 export function toServiceError(error: unknown, log: Logger): ServiceError {
   const metadata = new Metadata();
   if (error instanceof KasaneError) {
     metadata.set('kasane-error', error.code);
-    // It travels in a header, which HTTP/2 bounds, and may name what somebody has sent.
+    // It travels in an HTTP/2 header of limited size, and may quote what a client sent.
     const details = brief(error.message, ERROR_TEXT);
     return Object.assign(new Error(details), { code: errorCodes[error.code].grpc, details, metadata });
   }

@@ -1,4 +1,4 @@
-/** What gRPC has for programs that know nothing of us: health and reflection. */
+/** gRPC's standard services: health and reflection. */
 import { readFileSync } from 'node:fs';
 import type { Server } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';

@@ -1,4 +1,4 @@
-/** The service that users call about their sweeps. */
+/** The service for sweeps. */
 import type { SweepsServer } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import type { Logger } from 'pino';
 import type { Sweeps } from '../sweeps/sweeps.ts';

@@ -1,4 +1,4 @@
-/** Spans of the calls that a coordinator answers. Behind the gate: who is refused makes none. */
+/** Spans for the calls that a coordinator answers. Runs behind the gate: refused calls have no span. */
 import {
   ResponderBuilder,
   ServerInterceptingCall,
@@ -8,7 +8,7 @@ import {
 import { callAttributes, endCall, TRACEPARENT } from '@kasane/protocol/internal/grpc/traced-calls';
 import { type Span, type Tracing, tracing } from '@kasane/protocol/internal/tracing';
 
-/** Interceptors that give each call a span, inside which it is answered; none when nobody asked for spans. */
+/** Interceptors that give each call a span; none if tracing is off. */
 export function tracedCalls(): ServerInterceptor[] {
   const traces = tracing();
   return traces ? [intercept(traces)] : [];
@@ -17,7 +17,7 @@ export function tracedCalls(): ServerInterceptor[] {
 const intercept =
   (traces: Tracing): ServerInterceptor =>
   ({ path, requestStream }, call) => {
-    // A worker's stream has no end, and whether a server is well is asked all the time.
+    // No spans for workers' streams, which never end, and for health checks, which are frequent.
     if (requestStream || !path.startsWith('/kasane.')) return new ServerInterceptingCall(call);
     let span: Span | undefined;
     const listener = new ServerListenerBuilder()

@@ -1,4 +1,4 @@
-/** Workers, coordinator's side: a stream and a data link a worker process; the end of either is the worker's end. */
+/** The coordinator's side of workers: one stream and one data link per worker process; if either ends, the worker has left. */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type handleBidiStreamingCall, Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
@@ -40,27 +40,27 @@ type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
 
 export interface TrainingOptions {
   readonly workers: WorkerRegistry;
-  /** Where workers find Redis. */
+  /** Redis URL for workers. */
   readonly redisUrl: string;
-  /** The coordinator's, and its address: workers take part once they have shown that it is theirs. */
+  /** The coordinator's Redis and its address: workers are accepted once they have proved that they use the same one. */
   readonly redis: Pick<Redis, 'unlink'>;
   readonly ownRedisUrl: string;
   readonly runs: Runs;
-  /** Which workers reach one another. */
+  /** Which workers can reach each other. */
   readonly mesh: PeerMesh;
   readonly limits: Pick<Limits, 'messageBytes' | 'streamBytes'>;
   readonly log: Logger;
 }
 
 export interface TrainingHandlers {
-  /** Handles `Training.Connect`. A message that does not fit ends that worker's stream and nothing else. */
+  /** Handles `Training.Connect`. An invalid message ends that worker's stream only. */
   readonly connect: handleBidiStreamingCall<ConnectRequest, ConnectResponse>;
-  /** Takes a worker's data link; says whether there is a worker that was given this key. */
+  /** Accepts a worker's data link; returns whether a worker was given this key. */
   readonly link: (socket: Socket, key: Buffer) => boolean;
 }
 
 export function trainingHandlers(options: TrainingOptions): TrainingHandlers {
-  /** Sessions whose workers do not take part yet, by the keys of their links. */
+  /** Sessions of workers that are not accepted yet, by the keys of their links. */
   const waiting = new Map<string, Session>();
   return {
     connect: (stream) => {
@@ -90,11 +90,11 @@ class Session {
   readonly #silence: NodeJS.Timeout;
   readonly #linkKey = randomBytes(LINK_KEY_BYTES);
   readonly #redisCheck: RedisCheck;
-  /** The worker's Redis, as it names it. */
+  /** The worker's Redis, as the worker names it. */
   #place = '';
   #said: Hello | undefined;
   #link: Link | undefined;
-  /** The other end of the link. */
+  /** Address of the other end of the link. */
   #address = '';
   #worker: ConnectedWorker | undefined;
   #closed = false;
@@ -125,7 +125,7 @@ class Session {
       const now = performance.now();
       const late = now - judgedAt > HEARTBEAT_TIMEOUT_MS / 2;
       judgedAt = now;
-      // This process itself was held up: what the worker said meanwhile is still to be read.
+      // This process was blocked: messages that arrived meanwhile have yet to be read.
       if (late) return;
       const silent = now - this.#heardAt;
       if (silent > HEARTBEAT_TIMEOUT_MS)
@@ -146,7 +146,7 @@ class Session {
     for (const message of messages) this.#one(message);
   }
 
-  /** The worker's data link. Says whether it is the first. */
+  /** Accepts the worker's data link. Returns whether it is the first. */
   link(socket: Socket): boolean {
     if (this.#link) return false;
     this.#address = plainIp(socket.remoteAddress ?? '');
@@ -162,19 +162,19 @@ class Session {
     return true;
   }
 
-  /** The worker's link is there, and it is on our Redis: from now on it takes part. */
+  /** The data link is open and Redis is the same: the worker is accepted. */
   #join(): void {
     const hello = this.#said!;
     const link = this.#link!;
     const { workers, log, runs, limits } = this.#options;
     this.#waiting.delete(mapKey(this.#linkKey));
     const owner = this.#owner(hello);
-    // Another of this name may have opened its link meanwhile.
+    // Another worker of this name may have been accepted meanwhile.
     if (workers.isTaken(hello.worker, owner)) {
       this.#refuse(nameTaken(hello.worker));
       return;
     }
-    // The worker is back before its old stream was seen to break: what it held there is lost.
+    // The worker reconnected before its old stream was seen to break; the tasks it held there are lost.
     workers.get(hello.worker)?.close({ code: 'reconnected', args: {} });
     const worker: ConnectedWorker = {
       id: hello.worker,
@@ -198,7 +198,7 @@ class Session {
       close: (why) => this.close(why),
       send: (message) => {
         link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish()));
-        // Versions wait for room; messages do not, so their number is what a worker that does not read lets grow.
+        // Versions wait for room, but messages do not: a worker that stops reading would let them grow without limit.
         if (link.unread > this.#versions.sentBytes + limits.streamBytes)
           this.close({ code: 'bytes-unread', args: { bytes: link.unread } });
       },
@@ -264,7 +264,7 @@ class Session {
     }
   }
 
-  /** A frame was damaged, or did not fit. A link may be at fault: the worker may come back, but not for ever. */
+  /** A frame was damaged or invalid. The link may be at fault, so the worker may reconnect, but not forever. */
   #badFrame(error: unknown): void {
     const hello = this.#said;
     if (this.#closed || !hello) return;
@@ -288,7 +288,7 @@ class Session {
     if (this.#closed) return;
     try {
       if (!message) throw new KasaneError('PROTOCOL', 'an empty message, or one of a later protocol');
-      // A worker of another version may say other things: that comes first.
+      // Workers of another version may send different messages, so check that first.
       if (message.$case === 'hello') checkVersion(message.value);
       checkWorkerMessage(message);
       if (message.$case === 'hello') {
@@ -317,7 +317,7 @@ class Session {
     }
   }
 
-  /** Ends the session; whatever the worker held is handed out again. Safe to call more than once. */
+  /** Ends the session; tasks that the worker held are reissued. Safe to call more than once. */
   close(why: Reason): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -379,7 +379,7 @@ class Session {
   }
 }
 
-/** What a worker may not do yet. */
+/** Error for what a worker may not send yet. */
 const TOO_EARLY = "before the data link is open and the worker is on the coordinator's Redis";
 
 const nameTaken = (id: string) =>

@@ -1,17 +1,17 @@
-/** What is true of something now, and again whenever that has changed: sent as fast as the client reads, and not more often than is said. */
+/** Sends the state of something now and again after every change: no faster than the client reads, and no more often than the interval. */
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { orRefuse, type Refuse } from './handlers.ts';
 
 export interface Watched<Response> {
-  /** Calls back when there may be something new, until the returned function is called. */
+  /** Subscribes to changes; returns a function that unsubscribes. */
   readonly onChange: (listener: () => void) => () => void;
-  /** What is to be sent now, and whether that is the end. */
+  /** The messages to send now, and whether they are the last ones. */
   readonly now: () => { readonly messages: Iterable<Response>; readonly isLast: boolean };
-  /** Least time between two times that something is sent, in milliseconds. */
+  /** Least time between two rounds of messages, in milliseconds. */
   readonly intervalMs: number;
 }
 
-/** @param refuse is given what `now` throws later @throws what `now` throws the first time */
+/** @param refuse receives later errors of `now` @throws what `now` throws the first time */
 export function watchChanges<Request, Response>(
   call: ServerWritableStream<Request, Response>,
   { onChange, now, intervalMs }: Watched<Response>,
@@ -29,7 +29,7 @@ export function watchChanges<Request, Response>(
     call.end();
   };
   const changed = () => {
-    // A client that does not read gets nothing new until it has; the next change sends what is true then.
+    // A client that does not read gets nothing; once it has, the next change sends the current state.
     if (timer || call.writableNeedDrain) return;
     timer = setTimeout(orRefuse(send, stop, refuse), Math.max(0, sentAt + intervalMs - performance.now()));
   };

@@ -1,4 +1,4 @@
-/** `Jobs.WatchEvents`: what has happened to a job, or to all of them, and then what happens. */
+/** `Jobs.WatchEvents`: past events of a job, or of all jobs, then new ones as they happen. */
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { Event, WatchEventsRequest, WatchEventsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
@@ -6,7 +6,7 @@ import { EVENTS_MESSAGE } from '@kasane/protocol/limits';
 import type { JobManager } from '../jobs/manager.ts';
 import { orRefuse, type Refuse } from './handlers.ts';
 
-/** Messages that a client may leave unread. */
+/** Number of messages that a client may leave unread. */
 const MESSAGES_BEHIND = 1_000;
 
 /** @throws KasaneError JOB_NOT_FOUND */
@@ -22,7 +22,7 @@ export function watchEvents(
   let behind = 0;
   const offEvent = manager.record.onEvent((event) => {
     if (job !== '' && event.job !== job) return;
-    // A client that does not read is dropped, not buffered for.
+    // A client that does not read is disconnected instead of buffering for it.
     behind = call.writableNeedDrain ? behind + 1 : 0;
     if (behind > MESSAGES_BEHIND) call.destroy();
     else call.write({ events: [event], more: false });
@@ -44,7 +44,7 @@ export function watchEvents(
   changed();
 }
 
-/** The last message is the one without `more`; there is one where nothing has happened, too. */
+/** The last message is the one without `more`, so there is one even without events. */
 function* inMessages(events: readonly Event[]): Generator<WatchEventsResponse> {
   for (let start = 0; start === 0 || start < events.length; start += EVENTS_MESSAGE) {
     const end = start + EVENTS_MESSAGE;

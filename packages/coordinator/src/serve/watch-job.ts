@@ -1,4 +1,4 @@
-/** `Jobs.Watch`: a job, and again whenever it changes. */
+/** `Jobs.Watch`: a job now and after every change. */
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { WatchRequest, WatchResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';

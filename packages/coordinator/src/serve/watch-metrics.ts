@@ -1,4 +1,4 @@
-/** `Jobs.WatchMetrics`: the metrics of a job so far, and then those of each step. */
+/** `Jobs.WatchMetrics`: a job's metrics so far, then those of each step. */
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { WatchMetricsRequest, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
@@ -7,7 +7,7 @@ import { noMetrics } from '../jobs/metrics-messages.ts';
 import type { Metrics } from '../store/metrics.ts';
 import { orRefuse, type Refuse } from './handlers.ts';
 
-/** Messages that a client may leave unread. */
+/** Number of messages that a client may leave unread. */
 const MESSAGES_BEHIND = 40;
 
 type Call = ServerWritableStream<WatchMetricsRequest, WatchMetricsResponse>;
@@ -22,10 +22,10 @@ export function watchMetrics(call: Call, manager: JobManager, refuse: Refuse): v
     offPoint();
     offChange();
   };
-  /** Hears the run that the job has now, until it has ended. */
+  /** Subscribes to the job's current run, until the job has ended. */
   const attend = () => {
     const metrics = manager.runs.get(id)?.metrics;
-    // What it waits for changes several times a step.
+    // The waiting reason changes several times per step.
     if (metrics && metrics === live) return;
     if (hasEnded(manager.get(id).state)) {
       stop();
@@ -49,11 +49,11 @@ export function watchMetrics(call: Call, manager: JobManager, refuse: Refuse): v
   }
 }
 
-/** Sends what a run adds to its metrics from now on. @returns a function that ends it */
+/** Sends what a run adds to its metrics. @returns a function that stops it */
 function sendMore(call: Call, metrics: Metrics): () => void {
   let behind = 0;
   return metrics.onMore(({ points, gradients, activations }) => {
-    // A client that does not read is dropped, not buffered for. The beginning may take it a moment.
+    // A client that does not read is disconnected instead of buffering for it. The initial messages may take it a moment.
     behind = call.writableNeedDrain ? behind + 1 : 0;
     if (behind > MESSAGES_BEHIND) call.destroy();
     else

@@ -1,4 +1,4 @@
-/** `Sweeps.Watch`: a sweep with its trials, and again whenever some of them have changed, with those. */
+/** `Sweeps.Watch`: a sweep with all its trials, then with those that have changed. */
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import {
   type Sweep as SweepMessage,
@@ -50,7 +50,7 @@ export function watchSweep(
   );
 }
 
-/** The last message is the one without `more`; there is one where no trial has changed, too. */
+/** The last message is the one without `more`, so there is one even if no trial has changed. */
 function* inMessages(sweep: SweepMessage, trials: readonly TrialMessage[]): Generator<SweepsWatchResponse> {
   let [part, characters]: [TrialMessage[], number] = [[], 0];
   for (const trial of trials) {

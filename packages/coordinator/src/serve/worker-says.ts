@@ -1,4 +1,4 @@
-/** What a worker that takes part says, and who hears it. */
+/** Dispatches the messages of an accepted worker. */
 import { TaskFailure_Reason, type WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
@@ -6,10 +6,10 @@ import type { Runs } from '../jobs/runs.ts';
 import type { PeerMesh } from '../peers/mesh.ts';
 import type { ConnectedWorker } from '../workers.ts';
 
-/** A worker's words, for people. */
+/** A worker's text, made safe to show. */
 export const said = (text: string, most: number) => brief(text, most).replaceAll(/\s+/g, ' ');
 
-/** @param message that `checkWorkerMessage` has let pass; of a job that does not run it is for nobody */
+/** @param message checked by `checkWorkerMessage`; ignored if its job is not running */
 export function hear(
   worker: ConnectedWorker,
   message: NonNullable<WorkerMessage['message']>,

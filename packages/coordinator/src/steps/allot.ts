@@ -1,15 +1,15 @@
-/** How many shards of a step each worker is best given: a pure function of what they have been delivering. */
+/** How many shards of a step each worker should get: a pure function of what they have delivered. */
 
 export interface Pace {
   readonly slots: number;
-  /** Milliseconds from when a shard can be computed to its answer, with one on each slot. */
+  /** Milliseconds from when a shard can be computed to its answer, with one shard per slot. */
   readonly ms: number;
 }
 
-/** When a worker with so many shards has answered them all, in milliseconds. */
+/** When a worker with this many shards has answered them all, in milliseconds. */
 const endOf = ({ slots, ms }: Pace, shards: number) => Math.ceil(shards / slots) * ms;
 
-/** Shards of each worker, one after the other given to whoever would have answered first. Of equal ones the first. */
+/** Assigns shards greedily: each goes to the worker that would finish it first, with ties to the first worker. */
 export function allot(workers: readonly Pace[], shards: number): number[] {
   const counts = workers.map(() => 0);
   for (let shard = 0; shard < shards; shard++) {
@@ -24,13 +24,13 @@ export function allot(workers: readonly Pace[], shards: number): number[] {
   return counts;
 }
 
-/** A step may take so many times as long for fewer, larger tasks: each saves a gradient on the wire. */
+/** A step may take this many times as long with fewer, larger tasks: each saves a gradient on the wire. */
 const WORTH = 1.02;
 
 /**
- * The level of the tree of shards (tensor/ops/shard-tree.ts) whose nodes are handed out as tasks, 2 ** level shards each: the highest one at
+ * The level of the tree of shards (tensor/ops/shard-tree.ts) whose nodes are handed out as tasks, 2 ** level shards each: the highest at
  * which a step takes no longer than with single shards.
- * @param workers with milliseconds of a single shard
+ * @param workers with milliseconds per single shard
  * @param highest level that is allowed
  */
 export function levelOfTasks(workers: readonly Pace[], shards: number, highest: number): number {
@@ -44,19 +44,19 @@ export function levelOfTasks(workers: readonly Pace[], shards: number, highest: 
   return 0;
 }
 
-/** How long a step takes that is allotted so, in milliseconds. */
+/** Duration of a step with this allocation, in milliseconds. */
 export function stepMs(workers: readonly Pace[], shards: number): number {
   const counts = allot(workers, shards);
   return Math.max(...workers.map((worker, index) => endOf(worker, counts[index]!)));
 }
 
-/** A step that takes so many times as long, and so many milliseconds more, is longer by more than chance. */
+/** A step that takes this many times as long, and this many milliseconds more, is longer by more than chance. */
 const TOLERANCE = 1.1;
 const TOLERANCE_MS = 2;
 
 /**
- * Whether one shard at this worker makes a step longer than the others would take for all of them.
- * @param quickMs what its quicker steps take: where a network is busy, times vary, and one that is late now and then is no burden
+ * Whether giving one shard to this worker makes a step longer than giving all of them to the others.
+ * @param quickMs lower quartile of its times: on a busy network, times vary, and occasional delays are no burden
  */
 export function isTooSlow(quickMs: number, others: readonly Pace[], shards: number): boolean {
   return others.length > 0 && quickMs > TOLERANCE * stepMs(others, shards) + TOLERANCE_MS;

@@ -1,6 +1,6 @@
 /**
- * What to do about the current step: a pure function of (now, state, options) that returns an action and the reason why. It knows
- * nothing of Redis or gRPC; the reason is what logs and the dashboard show.
+ * What to do about the current step: a pure function of (now, state, options) that returns an action and its reason, which logs and
+ * dashboard show. Independent of Redis and gRPC.
  */
 import type { Reason } from '@kasane/protocol/reasons';
 import { type Failure, type FailureOptions, failureOf, type Judges, saidBy } from './failures.ts';
@@ -10,7 +10,7 @@ export interface Holder {
   readonly worker: string;
   readonly attempt: number;
   readonly claimedAt: number;
-  /** Of a round of local steps: how many it has said are done, and when it last said more. */
+  /** For a round of local steps: the number of steps reported, and when the last report came. */
   readonly localSteps?: number;
   readonly progressAt?: number;
 }
@@ -18,14 +18,14 @@ export interface Holder {
 export interface ShardState {
   readonly shard: number;
   readonly done: boolean;
-  /** Attempts handed out so far, and when the last of them was. */
+  /** Attempts handed out so far, and when the last one was. */
   readonly attempts: number;
   readonly issuedAt: number;
   readonly holders: readonly Holder[];
-  /** An attempt was claimed and came to nothing (its worker left, or handed it back). */
+  /** An attempt was claimed and lost (its worker left or handed it back). */
   readonly lost: boolean;
   readonly failures: readonly Failure[];
-  /** When more of its gradient last came; -Infinity: nothing has. */
+  /** When part of its gradient last arrived; -Infinity: never. */
   readonly receivedAt: number;
 }
 
@@ -34,41 +34,41 @@ export interface StepState extends Judges {
   readonly startedAt: number;
   /** When a task of the job was last claimed, or a result last arrived. */
   readonly progressAt: number;
-  /** When a worker last left; -Infinity: none has. */
+  /** When a worker last left; -Infinity: never. */
   readonly leftAt: number;
   readonly shards: readonly ShardState[];
-  /** Workers that are connected, and when each was last heard from. */
+  /** Connected workers, and when each was last heard from. */
   readonly heardAt: Pick<ReadonlyMap<string, number>, 'get' | 'size'>;
-  /** Of those, who cannot compute this job at all, and why. */
+  /** Of those, workers that cannot compute this job at all, and why. */
   readonly refusals: readonly { readonly worker: string; readonly why: string }[];
-  /** Workers have computed steps of the job: some can. */
+  /** Whether workers have computed steps of the job, so some can. */
   readonly wasComputed: boolean;
-  /** Workers that have made steps longer of late: nobody waits long for them. */
+  /** Workers that recently slowed down steps; their tasks are reissued sooner. */
   readonly suspects: Pick<ReadonlySet<string>, 'has'>;
-  /** One of those is being tried: it may have fetched a task, and be slow to say so. */
+  /** Whether one of those is on trial: it may have fetched a task, and be slow to claim it. */
   readonly isTrying: boolean;
-  /** Milliseconds from when a shard can be computed to its answer, the median of late; 0 while unknown. */
+  /** Median milliseconds from when a shard can be computed to its answer; 0 while unknown. */
   readonly typicalMs: number;
-  /** What of that is not computation. */
+  /** The part of it that is not computation. */
   readonly transferMs: number;
 }
 
 export interface DecideOptions extends FailureOptions {
-  /** A task that nobody fetches for this long is put into the queue again: Redis may have lost it. */
+  /** A task that nobody fetches for this long is enqueued again: Redis may have lost it. */
   readonly unclaimedMs: number;
-  /** The same for a task that was there when a worker left: it may have been fetched by that one, which had not said so yet. */
+  /** The same for a task that was queued when a worker left: that worker may have fetched it without claiming it yet. */
   readonly leftMs: number;
-  /** A task whose holder is silent about it for this long, and for `lateFactor` times the median, is handed out again. */
+  /** A task without news from its holder for this long, and for `lateFactor` times the median, is reissued. */
   readonly lateMs: number;
   readonly lateFactor: number;
-  /** The same for a holder that has made steps longer of late. */
+  /** The same for a holder that recently slowed down steps. */
   readonly suspectMs: number;
   readonly suspectFactor: number;
-  /** The same where every other worker holds it already: it can help only if the task was lost on the way. */
+  /** The same if every other worker holds it already: that helps only if the task was lost on the way. */
   readonly aloneMs: number;
   /**
-   * What is held by a worker that was not heard from for this long is handed out again, however long it takes: and for so many times what
-   * transfers take, since heartbeats share the network with them.
+   * Tasks of a worker that was not heard from for this long are reissued, however long they take; and after `silentFactor` times the
+   * transfer time, since heartbeats share the network with transfers.
    */
   readonly silentMs: number;
   readonly silentFactor: number;
@@ -94,22 +94,22 @@ export const defaultDecideOptions: DecideOptions = {
 export type Decision =
   /** Every shard has an answer: reduce, update, publish. */
   | { readonly action: 'commit'; readonly why: Reason }
-  /** Hand these shards out again; `unclaimed` says that the queue itself may have lost them. */
+  /** Reissue these shards; `unclaimed` means that the queue itself may have lost them. */
   | {
       readonly action: 'reissue';
       readonly shards: readonly number[];
       readonly unclaimed: boolean;
-      /** Workers that were waited for in vain: they hold these shards and do not answer, or fetch nothing. */
+      /** Workers that failed to respond: they hold these shards without answering, or fetch nothing. */
       readonly idle: readonly string[];
       readonly why: Reason;
     }
   /** Nothing to do before `until` unless something happens. */
   | { readonly action: 'wait'; readonly until: number; readonly why: Reason }
-  /** Numbers are to blame, not workers. */
+  /** The numbers are to blame, not the workers. */
   | { readonly action: 'fail'; readonly notFinite: true; readonly shard: number; readonly why: Reason }
   | { readonly action: 'fail'; readonly notFinite: false; readonly why: Reason };
 
-/** Each further attempt waits twice as long, at most 32 times: a slow cluster is not flooded with copies. */
+/** Each further attempt waits twice as long, up to 32 times, to avoid flooding a slow cluster with copies. */
 const patience = (ms: number, attempts: number) => ms * 2 ** Math.min(Math.max(attempts - 1, 0), 5);
 
 export function decide(now: number, state: StepState, options: DecideOptions): Decision {
@@ -138,7 +138,7 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
     return { action: 'wait', until: Number.POSITIVE_INFINITY, why: { code: 'no-able-worker', args } };
   }
 
-  // The first few times at once; what comes back again and again is handed out ever more slowly.
+  // Immediately at first; what keeps coming back is reissued ever more slowly.
   const lost = open.filter(
     (shard) =>
       shard.holders.length === 0 &&
@@ -163,7 +163,7 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       return since + patience(wait, shard.attempts);
     }
     const isAlone = able <= new Set(shard.holders.map(({ worker }) => worker)).size;
-    // While nobody knows how long a shard takes, or where nobody else could compute it, one of which more is done all the time is not late.
+    // If the usual time is unknown, or no other worker can compute it, a task that makes progress is not late.
     const isPatient = state.typicalMs === 0 || isAlone;
     const claimed = Math.max(
       ...shard.holders.map(({ claimedAt, progressAt }) =>
@@ -172,7 +172,7 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
     );
     const received = isPatient ? shard.receivedAt : Number.NEGATIVE_INFINITY;
     const from = Math.max(claimed, state.startedAt, shard.issuedAt, received);
-    // The first computation compiles: before anything is known, it gets more time.
+    // The first computation compiles, so it gets more time while nothing is known.
     const isSuspect = shard.holders.every(({ worker }) => state.suspects.has(worker));
     const [least, factor] = isSuspect
       ? [options.suspectMs, options.suspectFactor]
@@ -181,7 +181,7 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       state.typicalMs === 0 ? options.lateFactor * options.lateMs : Math.max(least, factor * state.typicalMs);
     if (isAlone) return from + patience(Math.max(options.aloneMs, late), shard.attempts);
     const heard = shard.holders.map(({ worker }) => state.heardAt.get(worker) ?? state.startedAt);
-    // An attempt that was handed out after the silence began is somebody else's chance: it gets its time.
+    // An attempt handed out after the silence began is with another worker, which gets its full time.
     const silentMs = Math.max(options.silentMs, options.silentFactor * state.transferMs);
     const silence = Math.max(...heard, state.startedAt, shard.issuedAt) + silentMs;
     return Math.min(from + patience(late, shard.attempts), Math.max(silence, from));

@@ -1,9 +1,9 @@
-/** Who failed where others did not: a shard that one worker could not compute, and another could. */
+/** Finds workers that fail where others do not: a shard that one worker could not compute, and another could. */
 import type { Reason } from '@kasane/protocol/reasons';
 import type { ShardState } from './decide.ts';
 import type { Failure } from './failures.ts';
 
-/** So many more failures that were disproved than answers that counted, and a worker takes no further part in a job. */
+/** A worker is excluded from a job when it has this many more disproved failures than counted answers. */
 const MOST = 3;
 
 export interface Unfit {
@@ -12,13 +12,13 @@ export interface Unfit {
 }
 
 export class Disproofs {
-  /** Of each worker: failures that others disproved, less answers of its own that counted. */
+  /** By worker: its disproved failures, minus its answers that counted. */
   readonly #against = new Map<string, number>();
 
   /**
-   * A step has been counted.
-   * @param by whose answer to each of the shards it was; undefined: nobody's
-   * @returns the workers that are not asked any more, and why
+   * A step has been committed.
+   * @param by whose answer to each shard counted; undefined: nobody's
+   * @returns the workers to exclude, and why
    */
   counted(shards: readonly ShardState[], by: readonly (string | undefined)[]): Unfit[] {
     const unfit: Unfit[] = [];
@@ -38,7 +38,7 @@ export class Disproofs {
     return unfit;
   }
 
-  /** It is gone: who comes by its name is another one. */
+  /** It has left: the next worker of that name may be a different one. */
   forget(worker: string): void {
     this.#against.delete(worker);
   }
@@ -51,7 +51,7 @@ export class Disproofs {
   }
 }
 
-/** The last failure of each worker but the one that answered. A batch that was damaged is held against nobody. */
+/** The last failure of each worker except the one that answered. Damaged batches are held against nobody. */
 function disproved(failures: readonly Failure[], by: string): Failure[] {
   const own = failures.filter(({ kind }) => kind !== 'damaged');
   const last = new Map(own.map((failure) => [failure.worker, failure]));

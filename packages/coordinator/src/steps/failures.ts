@@ -1,13 +1,13 @@
 /**
- * When failures at a shard end a job: a pure function. A worker's word is not enough, however often it says so, while there is another to
- * ask: its memory may be bad, or its intentions, and it may have come under many names. Where some workers' answers have counted in this
- * run, theirs is the word that counts.
+ * When failures at a shard end a job: a pure function. While there is another worker to ask, one worker's failures are not enough,
+ * however many: its memory may be bad, it may be malicious, and it may have connected under many names. If workers' answers have counted
+ * in this run, only those workers decide.
  */
 import type { Said } from '@kasane/protocol/reasons';
 
 /**
- * Why an attempt came to nothing. `threw`: its computation did. `not finite`: its loss or gradient was no finite number. `damaged`: its
- * batch was, which is Redis's fault, or of somebody who writes there, and never the worker's.
+ * Why an attempt failed. `threw`: its computation did. `not finite`: its loss or gradient was. `damaged`: its batch was, which is the
+ * fault of Redis or of somebody who writes there, never of the worker.
  */
 export interface Failure {
   readonly worker: string;
@@ -16,33 +16,33 @@ export interface Failure {
   readonly why: string;
 }
 
-/** Whose word there is. */
+/** Whose failures are taken as proof. */
 export interface Judges {
-  /** Workers that are connected, can compute the job as far as is known, and take tasks. */
+  /** Connected workers that take tasks and can compute the job, as far as is known. */
   readonly able: readonly string[];
-  /** Workers of whom answers have counted in this run. */
+  /** Workers whose answers have counted in this run. */
   readonly proven: Pick<ReadonlySet<string>, 'has'>;
-  /** Workers that were waited for in vain, and have not answered since. */
+  /** Workers that failed to respond and have not answered since. */
   readonly idle: Pick<ReadonlySet<string>, 'has'>;
 }
 
 export interface FailureOptions {
-  /** Workers on which a computation must throw before the job fails, */
+  /** Number of workers on which a computation must throw before the job fails, */
   readonly failedWorkers: number;
-  /** or times that it must throw anywhere. */
+  /** or number of times that it must throw anywhere. */
   readonly failedAttempts: number;
-  /** Times that a loss or gradient must not be finite before the job fails, or the step is left out. */
+  /** Number of times that a loss or gradient must not be finite before the job fails or skips the step. */
   readonly notFiniteAttempts: number;
-  /** All who can be asked must have failed; of many whose answers have counted, so many are enough where it throws, */
+  /** All workers that can be asked must have failed. If many are proven, this many are enough if the computation throws, */
   readonly askedWorkers: number;
-  /** and so many where numbers are not finite. */
+  /** and this many if numbers are not finite. */
   readonly askedNotFinite: number;
 }
 
 /**
  * Whether a shard has failed so often that no further worker is tried.
- * @param holding who computes it now
- * @returns what its workers say, and whether numbers are to blame; undefined: others are asked
+ * @param holding workers that compute it now
+ * @returns the workers' messages, and whether numbers are to blame; undefined: try others
  */
 export function failureOf(
   failures: readonly Failure[],
@@ -54,7 +54,7 @@ export function failureOf(
   const tried = able.filter((worker) => proven.has(worker));
   const judges = tried.length > 0 ? tried : able;
   const isAsked = (worker: string) => holding.has(worker) || !idle.has(worker);
-  /** Whether all who can be asked have failed in such ways, so often each; of many who are proven, `most` are enough. */
+  /** Whether all workers that can be asked have failed in these ways, at least this often each; if many are proven, `most` are enough. */
   const agree = (of: readonly Failure[], times = 1, most = Number.POSITIVE_INFINITY) => {
     const fails = (worker: string) => of.filter((failure) => failure.worker === worker).length >= times;
     const agreeing = judges.filter(fails).length;
@@ -74,13 +74,13 @@ export function failureOf(
   const computedOn = new Set(computed.map(({ worker }) => worker)).size;
   const isOften = computedOn >= options.failedWorkers || computed.length >= options.failedAttempts;
   if (isOften && agree(computed, 1, options.askedWorkers)) return { notFinite: false, said, workers };
-  // A batch that is damaged again and again, though it is staged anew each time, is as good as a computation that throws.
+  // A batch that is damaged repeatedly, though it is staged again each time, counts like a computation that throws.
   if (failures.length >= options.failedAttempts && agree(failures, 2))
     return { notFinite: false, said, workers };
   return undefined;
 }
 
-/** Reasons that workers gave, each once, with who said so. @param all worker, and what it says */
+/** The reasons that workers gave, each once, with the workers that gave it. @param all pairs of worker and reason */
 export function saidBy(all: Iterable<readonly [worker: string, why: string]>): Said {
   const workers = new Map<string, string[]>();
   for (const [worker, why] of all) {

@@ -1,9 +1,9 @@
-/** What is typical of the last numbers, whatever a few outliers say. */
+/** Robust statistics of recent values, insensitive to outliers. */
 
-/** Numbers that count. */
+/** Number of values kept. */
 const WINDOW = 63;
 
-/** Of an even number of values the upper of the two in the middle; 0 of none. */
+/** For an even number of values, the upper of the two in the middle; 0 for none. */
 export const medianOf = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
@@ -17,12 +17,12 @@ export class RecentTimes {
     this.#sorted = undefined;
   }
 
-  /** 0 while there is none. */
+  /** 0 while there are no values. */
   get median(): number {
     return this.#ascending[this.#recent.length >> 1] ?? 0;
   }
 
-  /** A quarter of them are below it; 0 while there is none. */
+  /** A quarter of the values are below it; 0 while there are none. */
   get lowerQuartile(): number {
     return this.#ascending[this.#recent.length >> 2] ?? 0;
   }

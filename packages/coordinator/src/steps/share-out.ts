@@ -1,20 +1,20 @@
 /**
- * Whose next step is computed when several jobs share the workers: a pure function of (jobs, slots) that returns who may go on
- * and, for each of the others, the reason why it waits. Times in it decide about turns only; no weight depends on them.
+ * Which job's step is computed next when several share the workers: a pure function of (jobs, slots) that returns who may continue, and
+ * why each of the others waits. Times affect only turns, never weights.
  */
 import type { Reason } from '@kasane/protocol/reasons';
 
-/** A job that is open. */
+/** An open job. */
 export interface Sharer {
   readonly id: string;
   readonly priority: number;
   /** Slots that one of its steps keeps busy, at most: its shards. */
   readonly shards: number;
-  /** Milliseconds of a slot that its steps have taken, from the level at which it came in. */
+  /** Slot milliseconds that its steps have used, on top of the level at which it joined. */
   readonly usedMs: number;
   /**
-   * `computing`: a step of it is out. `still`: the same, but nothing has come of it for long. `waiting`: its last one is done, and it wants
-   * the next. `away`: none of these.
+   * `computing`: a step is under way. `still`: the same, but it has stalled. `waiting`: the last step is done, and it wants the next.
+   * `away`: none of these.
    */
   readonly state: 'computing' | 'still' | 'waiting' | 'away';
 }
@@ -22,14 +22,14 @@ export interface Sharer {
 export interface Shares {
   /** Jobs that may begin a step now, in this order. */
   readonly granted: readonly string[];
-  /** Why the others that wait do. */
+  /** Why the other waiting jobs wait. */
   readonly why: ReadonlyMap<string, Reason>;
 }
 
 /**
- * The highest priority first, then who has used least, then who came first; and as long as slots are left over, the next one too.
- * @param sharers in the order in which they came
- * @param slots of all workers together; none at all counts as one, so that somebody finds out that there is none
+ * Highest priority first, then lowest usage, then first come; as long as slots are left over, the next one too.
+ * @param sharers in order of arrival
+ * @param slots of all workers; 0 counts as 1, so that some job finds out that there are no workers
  */
 export function shareOut(sharers: readonly Sharer[], slots: number): Shares {
   const computing = sharers.filter(({ state }) => state === 'computing');

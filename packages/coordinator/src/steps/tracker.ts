@@ -1,4 +1,4 @@
-/** The mutable record of a window of steps that `decide` judges: who was handed what, who holds it, what has answered. */
+/** The mutable record of a window of steps for `decide`: who was handed what, who holds it, what was answered. */
 import type { Holder, ShardState } from './decide.ts';
 import type { Failure } from './failures.ts';
 
@@ -9,18 +9,18 @@ interface MutableShard extends ShardState {
   holders: Holder[];
   lost: boolean;
   failures: Failure[];
-  /** Of its gradient, in gradients: more than one where several attempts send theirs. */
+  /** Amount of its gradient that has arrived, in gradients: more than 1 if several attempts send theirs. */
   received: number;
   receivedAt: number;
 }
 
-/** So many pieces of a gradient show that it is on its way; each tells, and no more do. */
+/** Arrival of a gradient is reported in this many steps. */
 const PIECES = 64;
 
 export class Tracker {
   readonly #steps = new Map<number, MutableShard[]>();
 
-  /** Begins to track a step, or a part of it from shard `first` on, whose first attempts have just been handed out. */
+  /** Begins to track a step, or its shards from `first` on, whose first attempts have just been handed out. */
   open(step: number, shards: number, now: number, first = 0): void {
     const fresh = (_: unknown, index: number): MutableShard => ({
       shard: first + index,
@@ -36,12 +36,12 @@ export class Tracker {
     this.#steps.set(step, Array.from({ length: shards }, fresh));
   }
 
-  /** The span of an attempt, which the worker's are parts of; here nobody makes any. */
+  /** The span of an attempt, as the parent of the worker's spans. This class makes none. */
   traceparent(_step: number, _shard: number, _attempt: number): string | undefined {
     return undefined;
   }
 
-  /** Forgets a step; what is said of it from now on is late and ignored. */
+  /** Forgets a step; later messages about it are ignored. */
   close(step: number): void {
     this.#steps.delete(step);
   }
@@ -62,12 +62,12 @@ export class Tracker {
     return this.#shard(step, shard)?.holders ?? [];
   }
 
-  /** Steps tracked now, ascending. */
+  /** Tracked steps, ascending. */
   steps(): number[] {
     return [...this.#steps.keys()].sort((a, b) => a - b);
   }
 
-  /** Who should not be given a shard again while others can take it: who holds it, or failed at it. */
+  /** Workers that hold a shard or failed at it, and should not get it again while others can take it. */
   avoid(step: number, shard: number): ReadonlySet<string> {
     const state = this.#shard(step, shard);
     const failed = state?.failures.filter(({ kind }) => kind !== 'damaged') ?? [];
@@ -93,12 +93,12 @@ export class Tracker {
     return state.attempts;
   }
 
-  /** @returns whether that is news: an attempt that was handed out, and that this worker has not claimed before */
+  /** @returns whether that is news: the attempt was handed out, and this worker has not claimed it before */
   claim(step: number, shard: number, holder: Holder): boolean {
     const state = this.#shard(step, shard);
-    // Nobody holds what was never handed out.
+    // An attempt that was never handed out.
     if (!state || state.done || holder.attempt < 1 || holder.attempt > state.attempts) return false;
-    // A claim that is repeated does not begin anew: it would never be late. What failed is not tried by the same worker again.
+    // A repeated claim does not restart the clock, or the task would never be late. A worker does not retry what it failed at.
     const isOld = (one: { worker: string; attempt: number }) =>
       one.worker === holder.worker && one.attempt >= holder.attempt;
     if (state.holders.some(isOld) || state.failures.some(isOld)) return false;
@@ -106,7 +106,7 @@ export class Tracker {
     return true;
   }
 
-  /** The worker says how far it is in a round. @returns whether that is further than it was */
+  /** A worker reports progress in a round. @returns whether it is further than before */
   progress(
     step: number,
     shard: number,
@@ -122,7 +122,7 @@ export class Tracker {
     return true;
   }
 
-  /** Part of a shard's gradient has come. @param part of all of it @returns whether that is another 64th */
+  /** Part of a shard's gradient has arrived. @param part as a fraction @returns whether another 64th is complete */
   received(step: number, shard: number, part: number, now: number): boolean {
     const state = this.#shard(step, shard);
     if (!state || state.done) return false;
@@ -134,8 +134,8 @@ export class Tracker {
   }
 
   /**
-   * Whether this worker holds an attempt at the shard: only then it is listened to.
-   * @param attempt which it speaks of: one that was never handed out is nobody's
+   * Whether this worker holds an attempt at the shard; its messages are ignored otherwise.
+   * @param attempt the one it refers to, which must have been handed out
    */
   holds(step: number, shard: number, worker: string, attempt: number): boolean {
     const state = this.#shard(step, shard);
@@ -143,7 +143,7 @@ export class Tracker {
     return state.holders.some((holder) => holder.worker === worker);
   }
 
-  /** The first answer wins. Returns whether this one did. @param _attempt whose answer it is, if it is one */
+  /** The first answer wins. Returns whether this was it. @param _attempt the answered attempt, if any */
   finish(step: number, shard: number, _attempt?: number): boolean {
     const state = this.#shard(step, shard);
     if (!state || state.done) return false;
@@ -152,7 +152,7 @@ export class Tracker {
     return true;
   }
 
-  /** The answer that was first is no good after all: others are asked. */
+  /** The first answer is invalid after all: others are asked. */
   refuse(step: number, shard: number, failure: Failure): void {
     const state = this.#shard(step, shard);
     if (!state) return;
@@ -161,7 +161,7 @@ export class Tracker {
     state.failures.push(failure);
   }
 
-  /** Nothing that has come of a step counts, and what is held of it is for nobody. */
+  /** Discards all results of a step, and who holds its tasks. */
   redo(step: number): void {
     for (const shard of this.#steps.get(step) ?? []) {
       const wasHandedOut = shard.done || shard.holders.length > 0;
@@ -171,7 +171,7 @@ export class Tracker {
     }
   }
 
-  /** An attempt came to nothing; `failure` says why, where it was not given back. */
+  /** An attempt failed, for the reason in `failure`, or was handed back. */
   release(step: number, shard: number, worker: string, failure?: Pick<Failure, 'kind' | 'why'>): void {
     const state = this.#shard(step, shard);
     if (!state || state.done) return;
@@ -181,19 +181,19 @@ export class Tracker {
     if (failure) state.failures.push({ worker, attempt, ...failure });
   }
 
-  /** An attempt that nobody claimed is not in the queue any more, as far as is known. */
+  /** An unclaimed attempt seems to have vanished from the queue. */
   lose(step: number, shard: number): void {
     const state = this.#shard(step, shard);
     if (state && !state.done) state.lost = true;
   }
 
-  /** Whoever has just claimed this attempt does not compute it: if nobody else does, it is to be handed out again. */
+  /** The worker that has just claimed this attempt will not compute it: unless somebody else does, it is reissued. */
   disclaim(step: number, shard: number, attempt: number): void {
     const state = this.#shard(step, shard);
     if (state && state.attempts === attempt && state.holders.length === 0) this.lose(step, shard);
   }
 
-  /** A worker is gone: nothing that it held will be answered. */
+  /** A worker has left: nothing that it held will be answered. */
   releaseAll(worker: string): void {
     for (const [step, shards] of this.#steps) {
       for (const shard of shards) {
@@ -202,7 +202,7 @@ export class Tracker {
     }
   }
 
-  /** Adds the attempts that each worker holds. */
+  /** Adds the number of attempts that each worker holds. */
   countHeld(held: Map<string, number>): void {
     for (const shards of this.#steps.values())
       for (const { holders } of shards)

@@ -1,9 +1,9 @@
-/** How long answers travel, though no two clocks agree: longer than the fastest one of the same worker. */
+/** Travel time of answers without synchronized clocks: how much longer than the fastest one of the same worker. */
 export class Travel {
-  /** Of each worker, milliseconds: the least between sending and arrival, which is mostly how its clock differs from ours. */
+  /** By worker, in milliseconds: the least difference between sending and arrival, most of which is the difference between the clocks. */
   readonly #fastest = new Map<string, number>();
 
-  /** Milliseconds beyond the fastest answer of this worker. @param sentAt by the worker's clock, milliseconds since 1970 */
+  /** Milliseconds beyond this worker's fastest answer. @param sentAt by the worker's clock, milliseconds since 1970 */
   extraMs(worker: string, sentAt: number): number {
     const took = performance.timeOrigin + performance.now() - sentAt;
     const fastest = Math.min(took, this.#fastest.get(worker) ?? Number.POSITIVE_INFINITY);

@@ -1,28 +1,28 @@
 /**
- * Whether a job that could go on stands still: a pure function of (state, options) that returns what to do, and why. A job that waits
- * for its turn, for workers, for Redis or for a disk does not stand still; one whose workers answer nothing does.
+ * Whether a job that could continue has stalled: a pure function of (state, options) that returns what to do, and why. A job that waits
+ * for its turn, workers, Redis or a disk has not stalled; one whose workers do not answer has.
  */
 import type { Reason } from '@kasane/protocol/reasons';
 
 export interface WatchState {
-  /** For how long workers that could answer have not, in this run of the job. */
+  /** Time without answers from workers that could answer, in this run of the job. */
   readonly stillMs: number;
-  /** The same, with earlier runs that came no further. */
+  /** The same, including earlier runs that got no further. */
   readonly allMs: number;
-  /** Workers that are connected and can compute the job. */
+  /** Connected workers that can compute the job. */
   readonly workers: number;
 }
 
 export interface WatchOptions {
-  /** After so long its turn goes to other jobs. */
+  /** Time after which it yields its turn to other jobs. */
   readonly yieldMs: number;
-  /** After so long it fails. */
+  /** Time after which it fails. */
   readonly failMs: number;
 }
 
 export type Watched =
   | { readonly action: 'go on' }
-  /** Others compute as if it did not. */
+  /** Others compute as if it did not exist. */
   | { readonly action: 'yield'; readonly why: Reason }
   | { readonly action: 'fail'; readonly why: Reason };
 

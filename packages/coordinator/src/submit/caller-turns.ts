@@ -1,18 +1,18 @@
 /**
- * Work that is done one piece at a time for each of many callers, and a few at a time for all: they take turns, so that whoever asks for
- * little does not wait for whoever asks for much. What may wait is bounded, of each caller and of all.
+ * A fair scheduler: one piece of work at a time per caller, a few at a time in total, so that a caller with little work does not wait for
+ * one with a lot. The number of waiting pieces is limited, per caller and in total.
  */
 import { KasaneError } from '@kasane/protocol/errors';
 
 /** Who asks, and whether the answer is still wanted. */
 export interface Asker {
-  /** Callers with the same name share one turn. */
+  /** Callers with the same name share turns. */
   readonly caller: string;
-  /** Aborted when the client is gone. */
+  /** Aborted when the client disconnects. */
   readonly signal: AbortSignal;
 }
 
-/** There is no room now; later there may be. */
+/** There is no room now, but there may be later. */
 export class Busy extends KasaneError {
   constructor(message: string) {
     super('LIMIT', message);
@@ -20,13 +20,13 @@ export class Busy extends KasaneError {
 }
 
 export interface CallerTurnsOptions {
-  /** What waits, for the refusal: "job files". */
+  /** What is waiting, for the error message: "job files". */
   readonly what: string;
-  /** Pieces under way at once, each for another caller. */
+  /** Pieces under way at once, each for a different caller. */
   readonly atOnce: number;
-  /** Pieces of one caller, the one under way included, */
+  /** Limit per caller, including the one under way, */
   readonly perCaller: number;
-  /** and of all together. */
+  /** and in total. */
   readonly all: number;
 }
 
@@ -36,10 +36,10 @@ interface Piece {
 
 export class CallerTurns {
   readonly #options: CallerTurnsOptions;
-  /** Pieces that wait, of each caller: the callers in the order of their turns. */
+  /** Waiting pieces by caller, with the callers in the order of their turns. */
   readonly #waiting = new Map<string, Set<Piece>>();
   #count = 0;
-  /** Callers of whom a piece is under way. */
+  /** Callers with a piece under way. */
   readonly #underWay = new Set<string>();
 
   constructor(options: CallerTurnsOptions) {
@@ -47,8 +47,8 @@ export class CallerTurns {
   }
 
   /**
-   * Does a piece of work when its caller's turn has come. It is never begun when the client is gone by then.
-   * @throws KasaneError LIMIT when too much waits already
+   * Runs a piece of work when its caller's turn has come, unless the client has disconnected by then.
+   * @throws KasaneError LIMIT if too much is waiting already
    */
   async run<T>({ caller, signal }: Asker, work: () => Promise<T>): Promise<T> {
     if (signal.aborted) throw clientGone();
@@ -98,7 +98,7 @@ export class CallerTurns {
     void piece.begin().finally(() => {
       this.#underWay.delete(caller);
       const rest = this.#waiting.get(caller);
-      // Behind the others, those who came meanwhile included.
+      // Behind all others, including those that came meanwhile.
       if (rest) {
         this.#waiting.delete(caller);
         this.#waiting.set(caller, rest);
@@ -107,7 +107,7 @@ export class CallerTurns {
     });
   }
 
-  /** Takes a piece out of those that wait. */
+  /** Removes a waiting piece. */
   #take(caller: string, piece: Piece): void {
     const own = this.#waiting.get(caller);
     if (!own?.delete(piece)) return;
@@ -116,5 +116,5 @@ export class CallerTurns {
   }
 }
 
-/** Nobody hears it. */
+/** Rejects a promise that nobody awaits any more. */
 const clientGone = () => new KasaneError('UNREACHABLE', 'the client disconnected');

@@ -1,4 +1,4 @@
-/** Whether a job can be trained as it says: what is looked at before it is queued, besides its data. */
+/** Checks before a job is queued, apart from those of its data: whether it can be trained as described. */
 
 import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -9,14 +9,12 @@ import { type Cuts, cutsOf, RunPlan, trainSizes } from '../run/plan.ts';
 import { describeSamples } from './describe-job.ts';
 import { checkMemory } from './memory.ts';
 
-/** Steps are numbered by 32 bits. */
+/** Step numbers have 32 bits. */
 const MOST_STEPS = 2 ** 32 - 1;
-/** How far a batch is looked for that would do. */
+/** Range in which a working batch size is searched for the error message. */
 const TRIED = 512;
 
-/**
- * How the epochs are cut. @throws KasaneError JOB_INVALID, LIMIT
- */
+/** Checks how epochs are divided into steps and shards. @throws KasaneError JOB_INVALID, LIMIT */
 export function checkSteps(job: Job, data: DataParts): void {
   const plan = new RunPlan('', job, data);
   const { epochs } = job.spec.training;
@@ -29,9 +27,9 @@ export function checkSteps(job: Job, data: DataParts): void {
 }
 
 /**
- * The same, and whether there is memory for it.
- * @param backends what the workers compute with that are connected now
- * @param signal aborted when nobody waits for it any more
+ * Checks steps, shapes and memory.
+ * @param backends of the workers that are connected
+ * @param signal aborted if nobody waits for the result any more
  * @throws KasaneError JOB_INVALID, LIMIT
  */
 export async function checkTraining(
@@ -75,7 +73,7 @@ function checkParts(job: Job, data: DataParts, trainSamples: readonly number[]):
   throw new KasaneError('JOB_INVALID', `training: ${why}: ${how}. Use ${right}`);
 }
 
-/** Other ways to cut an epoch, what changes least first. */
+/** Other ways to divide an epoch, those with the smallest change first. */
 function tried({ batch, shards, accumulate, every }: Cuts, samples: number): Cuts[] {
   const fewer = [accumulate, 1].flatMap((parts) =>
     Array.from({ length: shards }, (_, i) => ({ batch, shards: shards - i, accumulate: parts, every })),

@@ -1,9 +1,8 @@
 /**
- * Which data a checkpoint was trained on. It is kept in the checkpoint, and a run goes on from it with the same data only: samples are told
- * by their numbers, so with others nothing that was counted would be true.
- *
- * It covers every byte of idx, csv, text, series and packed data, as prepared; of image folders the names, classes and sizes of all files and the
- * content of as many, evenly spread, as make 64 MiB; and of all of them the number of samples and the names of the classes.
+ * Identifies the data that a checkpoint was trained on. It is stored in the checkpoint, and a run resumes only with the same data:
+ * samples are identified by index, so with other data the ledger and metrics would be wrong.
+ * Covers every byte of idx, csv, text, series and packed data, as prepared; for image folders, the names, classes and sizes of all files
+ * and the content of an evenly spread selection of 64 MiB; and always the number of samples and the names of the classes.
  */
 import { createHash } from 'node:crypto';
 import { classNamesOf, type DataParts } from '@kasane/data/dataset';
@@ -12,13 +11,13 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 export interface DataIdentity {
   readonly train: number;
   readonly test: number;
-  /** SHA-256, the first 32 digits. */
+  /** The first 32 hex digits of a SHA-256. */
   readonly digest: string;
 }
 
 const known = new WeakMap<DataParts, Promise<DataIdentity>>();
 
-/** What tells these data from others. */
+/** Computes the identity of open data. */
 export function identityOf(data: DataParts): Promise<DataIdentity> {
   const found =
     known.get(data) ??
@@ -37,8 +36,8 @@ async function identify({ train, test, preparation }: DataParts): Promise<DataId
 }
 
 /**
- * @param then what a checkpoint was trained on; undefined: it is of a version that did not say
- * @throws KasaneError DATA_INVALID when these are other data
+ * @param then identity stored in a checkpoint; undefined if it was written by a version without one
+ * @throws KasaneError DATA_INVALID if the data differs
  */
 export async function checkIdentity(
   id: string,

@@ -1,4 +1,4 @@
-/** A job as workers are told of it when it opens. */
+/** The description of a job that workers get when it opens. */
 import type { DataParts } from '@kasane/data/dataset';
 import type { OpenedPack } from '@kasane/data/packed';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
@@ -11,7 +11,7 @@ import type { Field } from '@kasane/tensor/internal/field';
 import type { RunPlan } from '../run/plan.ts';
 import type { RunOptions } from '../run/run-options.ts';
 
-/** The same for every worker; the memory that one is offered is not in it. */
+/** Identical for all workers; shared memory, which is offered to each separately, is not included. */
 export function describeJob(
   { id, job, data, traceparent = '' }: Pick<RunOptions, 'id' | 'job' | 'data' | 'traceparent'>,
   plan: RunPlan,
@@ -49,14 +49,14 @@ export function describeJob(
 
 const isPack = (data: DataParts): data is OpenedPack => 'digest' in data;
 
-/** Where workers may find the samples themselves. */
+/** Where workers can read the samples themselves. */
 function ownOf(spec: DataSpec, data: DataParts): SampleFormat['own'] {
   if (!('route' in spec) || spec.route === 'staged') return undefined;
   if (isPack(data)) return { format: 'packed', place: spec.path!, digest: data.digest };
   return { format: 'idx', place: spec.path, train: data.train.digest, test: data.test.digest };
 }
 
-/** What workers are told of a job's samples. */
+/** Describes a job's samples for workers. */
 export function describeSamples(job: Job, data: DataParts): SampleFormat {
   const { train, preparation } = data;
   const { data: spec } = job.spec;

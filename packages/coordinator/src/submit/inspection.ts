@@ -1,4 +1,4 @@
-/** What can be seen of a job beside its figures: its checkpoints, the weights in them, and the test samples. */
+/** What can be inspected of a job besides its metrics: checkpoints, their weights, and test samples. */
 import { readFile, stat } from 'node:fs/promises';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/files/access';
@@ -26,20 +26,20 @@ import { checkIdentity } from './data-identity.ts';
 import { describeSamples } from './describe-job.ts';
 import { loadData } from './load-data.ts';
 
-/** Everybody who looks: they share the data that was read last. */
+/** All viewers count as one caller: they share the data that was read last. */
 const VIEWER: Asker = { caller: '', signal: new AbortController().signal };
 
-/** Data that was read for somebody is kept for so long, in milliseconds. */
+/** How long data is kept after it was last viewed, in milliseconds. */
 const KEPT_MS = 30_000;
 
 export class Inspection {
   readonly #store: JobStore;
   readonly #access: Access;
   readonly #dataOfRun: (id: string) => DataParts | undefined;
-  /** Of the job that was asked for last and does not run. */
+  /** Data of the last viewed job that is not running. */
   #opened: { readonly id: string; readonly data: Promise<DataParts> } | undefined;
   #forget: NodeJS.Timeout | undefined;
-  /** One job's data at a time: whoever asks for many jobs at once would have all of it in memory. */
+  /** One job's data at a time, or a client that asks for many jobs would load all their data into memory. */
   readonly #turns = new CallerTurns({
     what: 'requests for data',
     atOnce: 1,
@@ -47,17 +47,14 @@ export class Inspection {
     all: CHECKING_PER_CALLER,
   });
 
-  /**
-   * @param access what may be read now: an older job may name what was allowed only then
-   * @param dataOfRun the data of a job that runs
-   */
+  /** @param access current rules: an older job may name what is no longer allowed @param dataOfRun open data of a running job */
   constructor(store: JobStore, access: Access, dataOfRun: (id: string) => DataParts | undefined) {
     this.#store = store;
     this.#access = access;
     this.#dataOfRun = dataOfRun;
   }
 
-  /** Newest first. One that is being removed is left out. */
+  /** Newest first. Omits a checkpoint that is being removed. */
   async checkpoints(id: string): Promise<Checkpoint[]> {
     const found = this.#store.checkpoints(id).map(async ({ step, path, digest }) => {
       const file = await stat(path).catch(() => undefined);
@@ -66,7 +63,7 @@ export class Inspection {
     return (await Promise.all(found)).filter((checkpoint) => checkpoint !== undefined);
   }
 
-  /** Of the newest test; epoch 0 where there is none. */
+  /** Of the newest test; epoch 0 if there is none. */
   confusion(id: string): GetConfusionResponse {
     const { epoch, classes, counts } = this.#store.confusion(id) ?? { epoch: 0, classes: [], counts: [] };
     return { epoch, classes: [...classes], counts: [...counts] };
@@ -74,7 +71,7 @@ export class Inspection {
 
   /**
    * A model file: the final weights, or those of the checkpoint at a step.
-   * @throws KasaneError JOB_STATE when there are none, FILE_DAMAGED
+   * @throws KasaneError JOB_STATE if there are none, FILE_DAMAGED
    */
   async model(record: JobRecord, checkpoint: number | undefined): Promise<Uint8Array> {
     const { id } = record;
@@ -94,7 +91,7 @@ export class Inspection {
       throw new KasaneError('FILE_DAMAGED', read.why);
     }
     const data = await this.#data(record, job);
-    // How inputs are prepared, and what classes are called, is read from the data.
+    // Normalization and class names are read from the data.
     await checkIdentity(id, placeOf(job.spec.data), checkpoint, read.data, data);
     return encodeModel(job, data.preparation, valuesOf(weights), checkpoint);
   }
@@ -138,12 +135,12 @@ export class Inspection {
     if (this.#opened?.id !== id) {
       const data = this.#turns.run(VIEWER, () => loadData(job, this.#access));
       data.catch(() => {
-        // Mended data can be asked for again.
+        // Repaired data can be requested again.
         if (this.#opened?.data === data) this.#opened = undefined;
       });
       this.#opened = { id, data };
     }
-    // Data may be large, and nobody says that they have seen enough.
+    // Data may be large, and clients do not say when they are done.
     clearTimeout(this.#forget);
     this.#forget = setTimeout(() => {
       this.#opened = undefined;

@@ -1,6 +1,6 @@
 /**
- * What is looked at of a submitted job before it is queued: its data, and whether it can be trained. Data is read in threads, each with
- * memory and open files of its own: of hundreds at once none would be left for jobs that run. So callers take turns.
+ * Checks of a submitted job before it is queued: its data, and whether it can be trained. Each reads data in a thread with its own memory
+ * and open files, and hundreds at once would starve running jobs, so callers take turns.
  */
 
 import type { DataParts } from '@kasane/data/dataset';
@@ -17,17 +17,17 @@ import { type StartingModels, startingWeights } from './starting-weights.ts';
 
 export interface CheckedJob {
   readonly data: DataParts;
-  /** Digest of the weights that it starts from; empty without. */
+  /** Digest of the weights it starts from; empty if there are none. */
   readonly init: string;
-  /** What is worth knowing of both. */
+  /** Notes about both, for users. */
   readonly notes: readonly string[];
 }
 
 /**
- * All that is looked at of a job whose data is open.
+ * All checks of a job whose data is open.
  * @param access what it may read
- * @param backends what it may be computed with
- * @param models what it may start from by name
+ * @param backends of the connected workers
+ * @param models that it may start from by name
  * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT
  */
 export async function checkWhole(
@@ -43,7 +43,7 @@ export async function checkWhole(
   return { data, init: start?.digest ?? '', notes: boundedNotes(notes) };
 }
 
-/** Notes quote names and values of data: there may be many of them, and long ones. */
+/** Notes quote names and values from the data: they may be many and long. */
 const [MOST_NOTES, NOTE_CHARACTERS] = [20, 2_000];
 
 function boundedNotes(notes: readonly string[]): string[] {
@@ -65,7 +65,7 @@ export class JobChecks {
   readonly #data: OpenedData;
   readonly #models: StartingModels;
 
-  /** @param access what jobs may read @param models what they may start from by name */
+  /** @param access what jobs may read @param models that they may start from by name */
   constructor(
     access: Access,
     workers: Pick<WorkerRegistry, 'all'>,
@@ -80,12 +80,12 @@ export class JobChecks {
 
   /**
    * Checks a job when its caller's turn has come.
-   * @param sweep that it is a trial of, if it is
-   * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT; UNREACHABLE when the client is gone by then
+   * @param sweep the sweep it is a trial of, if any
+   * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT; UNREACHABLE if the client has disconnected by then
    */
   check(job: Job, asker: Asker, sweep = ''): Promise<CheckedJob> {
     return this.#turns.run(asker, async () => {
-      // Whoever asked may go meanwhile.
+      // The client may disconnect meanwhile.
       const access = { ...this.#access, signal: asker.signal };
       const backends = this.#workers.all().map(({ backend }) => backend);
       return checkWhole(job, await this.#data.load(job, access, sweep), access, backends, this.#models);

@@ -1,4 +1,4 @@
-/** The thread behind `submitted-job.ts`: gets the texts of job and sweep files, and posts what came of each, in order. */
+/** The thread behind `submitted-job.ts`: receives the texts of job and sweep files, and posts the result for each, in order. */
 import { parentPort } from 'node:worker_threads';
 import { type ErrorCode, KasaneError } from '@kasane/protocol/errors';
 import { parseJobFile, parseSweepFile } from '@kasane/protocol/job-file';
@@ -8,7 +8,7 @@ export interface JobFileRequest {
   readonly text: string;
 }
 export type JobFileAnswer =
-  /** JSON: of a job its spec, of a sweep all of it. */
+  /** JSON: the spec of a job, or a whole sweep. */
   { readonly checked: string } | { readonly refused: string; readonly code: ErrorCode };
 
 function answerTo({ kind, text }: JobFileRequest): JobFileAnswer {

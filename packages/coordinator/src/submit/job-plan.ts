@@ -1,4 +1,4 @@
-/** What a job would do, for whoever asks before it is queued. */
+/** What a job would do, for a check before it is queued. */
 import type { CheckResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import { RunPlan } from '../run/plan.ts';

@@ -1,4 +1,4 @@
-/** Opens a job's data, and says in time when the model can not be trained on it. */
+/** Opens a job's data and checks that the model can be trained on it. */
 
 import { classNamesOf, type DataParts, type TablePreparation } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/files/access';
@@ -16,16 +16,13 @@ import { sizeOf } from '@kasane/tensor/shape';
 import { describeSamples } from './describe-job.ts';
 
 export interface LoadOptions {
-  /** How training has fitted a table: all rows are to test with, then. */
+  /** How training prepared a table: all rows are then for testing. */
   readonly prepared?: TablePreparation | undefined;
-  /** Default: anew. */
+  /** Default: open the data again. */
   readonly open?: typeof openData;
 }
 
-/**
- * @param access what may be read
- * @throws KasaneError DATA_INVALID
- */
+/** @param access what it may read @throws KasaneError DATA_INVALID */
 export async function loadData(
   job: Job,
   access: Access,
@@ -36,7 +33,7 @@ export async function loadData(
   try {
     const { data: section } = job.spec;
     data = await open(section.format === 'csv' ? { ...section, prepared } : section, access);
-    // An index comes from others: what it says of preparation goes into tokenizers here, and into the weights.
+    // The index was written by others, and its preparation goes into tokenizers here and into the weights.
     if (section.format === 'packed') checkPreparation(data.preparation, 'preparation');
   } catch (error) {
     const where = error instanceof KasaneError ? `${place}: ` : '';
@@ -45,7 +42,7 @@ export async function loadData(
   checkNames(job, data);
   checkInputs(job, data);
   const format = describeSamples(job, data);
-  // What is left out here is about training: `checkTraining` looks at it.
+  // Training sizes are left out; `checkTraining` checks them.
   const why = whyUnfit({ model: job.model, objective: job.objective, format, trainSamples: [] });
   if (why !== undefined) throw new KasaneError('DATA_INVALID', `${place}: ${why}`);
   checkClasses(job, data);
@@ -56,7 +53,7 @@ export async function loadData(
   return more.length > 0 ? { ...data, notes: [...(data.notes ?? []), ...more] } : data;
 }
 
-/** Names, and what else prepares samples, must fit into messages and into the header of the weights, which nothing could read otherwise. */
+/** Names and other preparation must fit into messages and into the header of the weights, which could not be read otherwise. */
 function checkNames({ spec }: Job, { preparation }: DataParts): void {
   const bytes = Buffer.byteLength(JSON.stringify(preparation));
   if (bytes <= PREPARATION_BYTES) return;
@@ -70,7 +67,7 @@ function checkNames({ spec }: Job, { preparation }: DataParts): void {
   );
 }
 
-/** A model may know more classes than there are, but seldom on purpose. */
+/** A model may have more outputs than there are classes, but seldom on purpose. */
 function spareClasses({ model }: Job, { preparation: { classes } }: DataParts): string[] {
   const known = model.description.classes;
   if (known === undefined || classes === undefined || known <= classes.length) return [];
@@ -79,10 +76,10 @@ function spareClasses({ model }: Job, { preparation: { classes } }: DataParts): 
   ];
 }
 
-/** Losses that take scores and turn them into probabilities. */
+/** Losses that take logits and turn them into probabilities. */
 const ofScores: ReadonlySet<string> = new Set(['classification', 'binary', 'next-token', 'masked-token']);
 
-/** Such a loss turns probabilities into probabilities once more: they stay near each other, and gradients are small. */
+/** Such a loss would apply softmax to probabilities again: they get close to each other, and gradients are small. */
 function squashedScores({ model, objective }: Job): string[] {
   const last = model.description.layers.at(-1)?.type;
   if (!ofScores.has(objective.type) || (last !== 'softmax' && last !== 'sigmoid')) return [];
@@ -91,11 +88,11 @@ function squashedScores({ model, objective }: Job): string[] {
   ];
 }
 
-/** Labels must be classes, or tokens, that the model knows; of yes and no there are two. */
+/** Labels must be classes or tokens that the model has; binary data has two. */
 function checkClasses({ spec, model, objective }: Job, data: DataParts): void {
   const whole = targetOf(model, objective).dtype === 'i32';
   const binary = objective.type === 'binary';
-  // A custom loss checks its labels while it runs.
+  // A custom loss checks its labels at run time.
   if ((!whole && !binary) || objective.type === 'own') return;
   const kinds = binary ? 2 : model.outputShape.at(-1)!;
   for (const name of ['train', 'test'] as const) {
@@ -113,7 +110,7 @@ function checkClasses({ spec, model, objective }: Job, data: DataParts): void {
   }
 }
 
-/** Numbers that are to be told must be such as the objective's loss is made for. */
+/** Target values must be in the domain of the objective's loss. */
 function checkDomain({ spec, objective: { type } }: Job, { preparation, ...parts }: DataParts): void {
   const domain = domainOf[type];
   const [least, most] = domain ?? [];
@@ -142,7 +139,7 @@ function checkDomain({ spec, objective: { type } }: Job, { preparation, ...parts
   }
 }
 
-/** A table of vectors must have a row for each number that comes to it. */
+/** An embedding must have a row for each index that reaches it. */
 function checkTokens({ spec, model }: Job, { preparation: { text, table } }: DataParts): void {
   const embedding = readers(model).find(({ type }) => type === 'embedding');
   if (!embedding) return;
@@ -174,14 +171,14 @@ function checkTokens({ spec, model }: Job, { preparation: { text, table } }: Dat
   }
 }
 
-/** Which features of a sample come to a layer. */
+/** The features of a sample that a layer receives. */
 function partOf(model: Job['model'], { from }: Job['model']['layers'][number]) {
   const source = from.find((index) => index >= 0);
   const part = source === undefined ? undefined : model.layers[source]!.part;
   return part ?? { offset: 0, size: sizeOf(model.sampleShape) };
 }
 
-/** A table's columns must stand where the model's input layers look for them. */
+/** A table's columns must be where the model's input layers expect them. */
 function checkInputs({ model, spec }: Job, { preparation: { table } }: DataParts): void {
   const parts = model.layers.flatMap(({ name, part }) => (part ? [`${name} ${part.size}`] : []));
   const given = table?.inputs?.map(({ name, features }) => `${name} ${features}`);
@@ -191,7 +188,7 @@ function checkInputs({ model, spec }: Job, { preparation: { table } }: DataParts
   throw new KasaneError('DATA_INVALID', `${placeOf(spec.data)}: data.inputs ${has}; the model's ${takes}`);
 }
 
-/** What one task takes is staged, and held by a worker, as a whole. */
+/** The samples of one task are staged, and held by a worker, as a whole. */
 function checkSizes({ spec }: Job, { train, test }: DataParts): void {
   const { batch, shards } = spec.training;
   const { every } = spec.exchange;

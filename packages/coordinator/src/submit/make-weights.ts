@@ -1,4 +1,4 @@
-/** Makes the weights that a job begins with, at once: `starting-weights.ts` says on which thread. */
+/** Makes the initial weights of a job, synchronously; `starting-weights.ts` chooses the thread. */
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
 import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
@@ -11,13 +11,13 @@ import { sha256 } from '../params/files.ts';
 
 export interface StartingWeights {
   readonly parameters: Float32Array<ArrayBuffer>;
-  /** Of a file: what was taken over, as a sentence. */
+  /** From a file: what was loaded, as a sentence. */
   readonly what?: string;
-  /** Of a file: its SHA-256. Empty: there is none. */
+  /** From a file: its SHA-256; empty otherwise. */
   readonly digest: string;
 }
 
-/** Tensors that are named where none fits. */
+/** Number of tensors named in the error if none fits. */
 const TOLD_TENSORS = 4;
 
 export interface WeightsRequest {
@@ -25,17 +25,17 @@ export interface WeightsRequest {
   readonly seed: number;
   /** A file that may be read. */
   readonly init: string | undefined;
-  /** Its path, if `init` is the name of a registered model. */
+  /** Its path, if `init` names a registered model. */
   readonly file?: string | undefined;
   readonly initLayout: WeightLayout | undefined;
-  /** SHA-256 that the file had; empty: nobody knows. */
+  /** The SHA-256 that the file had; empty if unknown. */
   readonly expected: string;
 }
 
-/** A file for the model: its numbers as doubles, four times over, and a header. */
+/** Limit for the file of a model: its numbers as doubles, four times over, and a header. */
 const mostBytes = (parameters: number): number => Math.min(WEIGHTS_BYTES, 2 ** 28 + 32 * parameters);
 
-/** What a file holds, the first of it. */
+/** The first tensors of a file, for messages. */
 function tensorsOf(bytes: Uint8Array): string {
   const { tensors } = decodeSafetensors(bytes, { others: 'skip' });
   if (tensors.length === 0) return 'none';
@@ -44,7 +44,7 @@ function tensorsOf(bytes: Uint8Array): string {
   return `${first.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** @throws KasaneError JOB_INVALID when the file can not be read, is another one, or nothing in it fits */
+/** @throws KasaneError JOB_INVALID if the file cannot be read, has changed, or contains nothing that fits */
 export function makeWeights(request: WeightsRequest): StartingWeights {
   const { seed, init, initLayout, expected } = request;
   const model = buildModel(request.model);

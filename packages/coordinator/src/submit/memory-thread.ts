@@ -1,4 +1,4 @@
-/** The thread behind `memory.ts`: lays out the programs of jobs, which takes longer than a coordinator may stand still. */
+/** The thread behind `memory.ts`: plans the programs of jobs, which would block the coordinator for too long. */
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '@kasane/protocol/errors';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';

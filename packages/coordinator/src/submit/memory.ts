@@ -1,4 +1,4 @@
-/** What a job takes of memory, on a worker and here, before anything of it is taken. */
+/** The memory that a job needs, on a worker and here, before it is allocated. */
 import { totalmem } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -13,23 +13,23 @@ import { WASM_BYTES } from '../backend.ts';
 import { SPARE_BUFFERS } from '../params/attempts.ts';
 import type { MemoryAnswer, MemoryRequest } from './memory-thread.ts';
 
-/** Copies of the parameters in the parameter server: the parameters, their gradient, an optimizer's two states, averages. */
+/** Copies of the parameters in the parameter server: the parameters, their gradient, two optimizer states, averages. */
 const SERVER_COPIES = 5;
 
-/** Bytes that are kept for each operation, and more. */
+/** Upper bound for the bytes kept per operation. */
 const KEPT_BYTES = 32;
 
-/** Sizes of what is computed at once. */
+/** Numbers of samples that are computed at once. */
 export interface Samples {
   readonly train: readonly number[];
   readonly evaluate: readonly number[];
 }
 
 /**
- * Refuses a job that no worker has the memory for, or this machine has not.
- * @param mixed whether training samples are mixtures
- * @param everywhere whether all workers compute in WebAssembly, so that its limit is theirs
- * @param signal aborted when nobody waits for it any more
+ * Refuses a job that no worker, or this machine, has enough memory for.
+ * @param mixed whether training samples are mixtures (mixup)
+ * @param everywhere whether all workers compute in WebAssembly and so have its limit
+ * @param signal aborted if nobody waits for the result any more
  * @throws KasaneError LIMIT with the bytes
  */
 export async function checkMemory(
@@ -76,17 +76,17 @@ export async function checkMemory(
   }
 }
 
-/** Whether it is plain that the job fits, without a plan: the thread that makes one takes longer to start than a small job to begin. */
+/** Whether the job obviously fits, without planning it: the planning thread takes longer to start than a small job. */
 const isSmall = ({ model }: Job, { train, evaluate }: Samples): boolean =>
-  // Graphs of a program may repeat, put together and multiply samples, which no count of operations of one sample tells.
+  // Graphs of custom programs may repeat, concatenate and multiply samples, which the operation count of one sample does not show.
   !model.loss &&
   model.layers.every(({ own }) => !own) &&
   mostBytes(model, Math.max(...train, ...evaluate)) < WASM_BYTES / 2;
 
 /**
- * No fewer bytes than a worker needs: whatever is kept of a sample was computed, by an operation at least, so it is no more than a few
- * times the operations of a forward pass and what the layers give. A dense layer makes a number out of many operations, and keeps none
- * of what is between.
+ * An upper bound for the bytes a worker needs: every number kept of a sample was computed by at least one operation, so they are at most
+ * a few times the operations of a forward pass and the outputs of the layers. A dense layer computes a number from many operations, and
+ * keeps none of the intermediate ones.
  */
 export function mostBytes(model: Model, samples: number): number {
   const most = summarizeLayers(model).reduce((sum, { type, flops, outputShape }) => {
@@ -111,7 +111,7 @@ function checkServer(job: Job): void {
   );
 }
 
-/** Plans in a thread of its own, one after the other. */
+/** Plans in its own thread, one program after the other. */
 function planner({ model }: Job, signal: AbortSignal | undefined) {
   const file = import.meta.url.endsWith('.ts') ? './memory-thread.ts' : './memory-thread.js';
   const thread = new Worker(new URL(file, import.meta.url));

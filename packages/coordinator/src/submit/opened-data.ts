@@ -1,6 +1,6 @@
 /**
- * Data that is open already. What was opened to check a job is there when the job starts, and trials of a sweep share what they read alike.
- * Other jobs open theirs anew: it may have changed.
+ * Data that is already open. Data opened to check a job is reused when the job starts, and trials of a sweep share data that they read
+ * alike. Other jobs open theirs again, since it may have changed.
  */
 import type { DataParts } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/files/access';
@@ -9,29 +9,29 @@ import type { Job } from '@kasane/protocol/job';
 import { type DataIdentity, identityOf } from './data-identity.ts';
 import { loadData } from './load-data.ts';
 
-/** Jobs of which it is known what they were submitted with. */
+/** Number of jobs whose submitted data is remembered. */
 const KNOWN = 10_000;
 
-/** What the trials of one sweep have opened. */
+/** Data opened for the trials of one sweep. */
 interface Shared {
-  /** By what the job says of it. Data goes when no trial has it any more, but for the last. */
+  /** By the data section of the job. Released when no trial uses it any more, except for the last. */
   readonly opened: Map<string, WeakRef<DataParts>>;
   last: DataParts | undefined;
 }
 
 export class OpenedData {
   readonly #open: typeof openData;
-  /** Of the job that was submitted last. */
+  /** Data of the job submitted last. */
   #checked: { readonly job: string; readonly data: DataParts } | undefined;
   readonly #shared = new Map<string, Shared>();
-  /** What jobs that have not begun were checked with; undefined where that could not be told any more. */
+  /** Identity of the data that jobs were checked with, until they start; undefined if it could not be computed. */
   readonly #identities = new Map<string, Promise<DataIdentity | undefined>>();
 
   constructor(open: typeof openData = openData) {
     this.#open = open;
   }
 
-  /** A job was checked with this data: it need not be read a second time. */
+  /** Keeps the data that a job was checked with, so that it need not be read again. */
   keep(job: string, data: DataParts): void {
     this.#checked = { job, data };
     this.#identities.set(
@@ -41,14 +41,14 @@ export class OpenedData {
     if (this.#identities.size > KNOWN) this.#identities.delete(this.#identities.keys().next().value!);
   }
 
-  /** Whether a job that begins has other data than it was checked with. It is told once. */
+  /** Whether a starting job has different data than it was checked with. Answers only once. */
   async hasChanged(job: string, data: DataParts): Promise<boolean> {
     const then = await this.#identities.get(job);
     this.#identities.delete(job);
     return then !== undefined && then.digest !== (await identityOf(data)).digest;
   }
 
-  /** What was kept for a job, once. */
+  /** Takes the data kept for a job. */
   take(job: string): DataParts | undefined {
     if (this.#checked?.job !== job) return undefined;
     const { data } = this.#checked;
@@ -56,7 +56,7 @@ export class OpenedData {
     return data;
   }
 
-  /** @param sweep that the job is a trial of; empty for others @throws KasaneError DATA_INVALID */
+  /** @param sweep the sweep that the job is a trial of, or '' @throws KasaneError DATA_INVALID */
   load(job: Job, access: Access, sweep: string): Promise<DataParts> {
     if (sweep === '') return loadData(job, access, { open: this.#open });
     return loadData(job, access, {
@@ -72,7 +72,7 @@ export class OpenedData {
     });
   }
 
-  /** A sweep has ended. */
+  /** Call when a sweep has ended. */
   forget(sweep: string): void {
     this.#shared.delete(sweep);
   }

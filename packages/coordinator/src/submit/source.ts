@@ -1,10 +1,10 @@
-/** Where a job file comes from, as a client says it: kept with the job, and not checked. */
+/** Where a job file comes from, as stated by the client: stored with the job, unchecked. */
 import { Source } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { SOURCE_FILE, SOURCE_TEXT } from '@kasane/protocol/limits';
 import type { JobRecord } from '../store/job-record.ts';
 import type { JobStore } from '../store/store.ts';
 
-/** What is kept, JSON; empty where nothing was said. */
+/** The stored form, JSON; empty if nothing was stated. */
 export function keptSource(source: Source | undefined): string {
   if (!source) return '';
   const { file, revision, dirty, kasane } = source;
@@ -17,7 +17,7 @@ export function keptSource(source: Source | undefined): string {
   return JSON.stringify(kept);
 }
 
-/** Where a job's file came from, or its sweep's if it is a trial; undefined where nobody said. */
+/** Where the file of a job came from, or of its sweep if it is a trial; undefined if unknown. */
 export function sourceOf(
   { source, sweep }: Pick<JobRecord, 'source' | 'sweep'>,
   { sweeps }: Pick<JobStore, 'sweeps'>,

@@ -1,4 +1,4 @@
-/** The weights that a job begins with: fresh ones, or what fits of a file that it names. Large ones are made in a thread of their own. */
+/** The initial weights of a job: random, or loaded from the file that it names. Large ones are made in a thread. */
 import { Worker } from 'node:worker_threads';
 import { type Access, checkPath } from '@kasane/data/internal/files/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -12,10 +12,10 @@ import type { JobStore } from '../store/store.ts';
 import { makeWeights, type StartingWeights, type WeightsRequest } from './make-weights.ts';
 import type { WeightsAnswer } from './weights-thread.ts';
 
-/** Drawing so many parameters takes 15 to 50 ms; a thread takes some hundred of the machine, and of the start of a small job. */
+/** Initializing this many parameters takes 15 to 50 ms; a thread costs several hundred, and delays the start of a small job. */
 const FEW_PARAMETERS = 1 << 19;
 
-/** Whether the event loop may wait for fresh weights. */
+/** Whether random weights are made fast enough for the event loop. */
 export const isDrawnSoon = ({ parameters }: Pick<Model, 'parameters'>): boolean =>
   parameters.reduce((sum, { initializer, shape }) => sum + drawingWork(initializer, shape), 0) <=
   FEW_PARAMETERS;
@@ -24,10 +24,10 @@ export const isDrawnSoon = ({ parameters }: Pick<Model, 'parameters'>): boolean 
 export type StartingModels = Pick<JobStore, 'get' | 'models'>;
 
 /**
- * @param models what `init` may name; without them it must be a file
- * @param expected SHA-256 that the file had when the job was submitted; empty: nobody knows
- * @param access what may be read
- * @throws KasaneError JOB_INVALID when the file can not be read, is another one, or nothing in it fits
+ * @param models that `init` may name; without them it must be a file
+ * @param expected the SHA-256 that the file had when the job was submitted; empty if unknown
+ * @param access what it may read
+ * @throws KasaneError JOB_INVALID if the file cannot be read, has changed, or contains nothing that fits
  */
 export async function startingWeights(
   { spec, model }: Job,

@@ -1,6 +1,6 @@
 /**
- * Makes a job of the file that somebody submits. Size comes first: what is too large is refused before any of it is parsed. YAML of more
- * than a few kilobytes is parsed in a thread, because others wait for the event loop; callers take turns there.
+ * Parses submitted job files. Size is checked first: what is too large is refused before any parsing. YAML of more than a few kilobytes
+ * is parsed in a thread to keep the event loop free; callers take turns there.
  */
 import { Worker } from 'node:worker_threads';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -18,13 +18,13 @@ import { answerOf } from '@kasane/tensor/internal/node/thread-answer';
 import { type Asker, CallerTurns } from './caller-turns.ts';
 import type { JobFileAnswer, JobFileRequest } from './job-file-thread.ts';
 
-/** Parsing so many characters takes up to 20 ms; starting a thread takes a few, and some of another core. */
+/** Parsing this many characters takes up to 20 ms; starting a thread takes a few, and some time on another core. */
 const FEW_CHARACTERS = 8 << 10;
 
-/** The thread ends when no file has come for so long, in milliseconds: it takes memory. */
+/** The thread exits after this long without a file, in milliseconds, because it occupies memory. */
 const WARM_MS = 30_000;
 
-/** The files that are submitted to one coordinator. */
+/** The files submitted to one coordinator. */
 export class SubmittedFiles {
   readonly #turns = new CallerTurns({
     what: 'job files',
@@ -36,8 +36,8 @@ export class SubmittedFiles {
   #cooling: NodeJS.Timeout | undefined;
 
   /**
-   * The job of a file. It waits its turn behind the files of others where it needs long to parse.
-   * @throws KasaneError JOB_INVALID, LIMIT, and UNREACHABLE when the client is gone before it is parsed
+   * Parses a job file. If that takes long, it waits for its turn behind the files of other callers.
+   * @throws KasaneError JOB_INVALID, LIMIT, and UNREACHABLE if the client disconnects first
    */
   async job(file: string, asker: Asker): Promise<Job> {
     checkJobFileSize(file);
@@ -45,7 +45,7 @@ export class SubmittedFiles {
     if (job) return job;
     if (file.length > FEW_CHARACTERS) {
       const spec = await this.#turns.run(asker, () => this.#parseApart({ kind: 'job', text: file }));
-      // It has been checked; models cannot be handed over, and are built again.
+      // Already checked, but models cannot be posted between threads, so build it again.
       return checkJob(JSON.parse(spec));
     }
     const { parseJobFile } = await import('@kasane/protocol/job-file');
@@ -53,8 +53,8 @@ export class SubmittedFiles {
   }
 
   /**
-   * The sweep of a file, whose check builds many models.
-   * @throws KasaneError JOB_INVALID, LIMIT, and UNREACHABLE when the client is gone before it is parsed
+   * Parses a sweep file, whose check builds many models.
+   * @throws KasaneError JOB_INVALID, LIMIT, and UNREACHABLE if the client disconnects first
    */
   async sweep(file: string, asker: Asker): Promise<Sweep> {
     checkJobFileSize(file);
@@ -84,20 +84,20 @@ export class SubmittedFiles {
     const over = () => {
       if (this.#thread === thread) this.#thread = undefined;
     };
-    // Whoever waits for it hears why.
+    // `answerOf` reports the reason to the caller.
     thread.on('error', over).on('exit', over);
     this.#thread = thread;
     return thread;
   }
 
-  /** It waits for the next file, and keeps nothing running meanwhile. */
+  /** Keeps the thread for the next file, without keeping the process alive. */
   #rest(thread: Worker): void {
     thread.unref();
     clearTimeout(this.#cooling);
     this.#cooling = setTimeout(() => this.close(), WARM_MS).unref();
   }
 
-  /** Ends the thread; with the next file another one starts. */
+  /** Ends the thread; the next file starts another. */
   close(): void {
     clearTimeout(this.#cooling);
     void this.#thread?.terminate();
@@ -112,24 +112,27 @@ function checkJobFileSize(file: string): void {
     throw new KasaneError('LIMIT', `job file: ${bytes} bytes; at most ${JOB_FILE_BYTES} are allowed`);
 }
 
-/** A job file as programs write it, which needs no YAML. Undefined: it is another, or something is wrong with it. */
+/**
+ * Fast path for job files written by programs, which are plain JSON. Undefined if it is not, or is invalid: then the YAML parser reports
+ * the line.
+ */
 function writtenByProgram(file: string): Job | undefined {
   if (!isModest(file)) return undefined;
   try {
     const value = JSON.parse(file);
-    // So no key is there twice.
+    // A round trip proves that there are no duplicate keys.
     return JSON.stringify(value) === file ? checkJob(value) : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Whether it is nested, and has values, as a job may be: what is not takes `JSON.parse` a while, and is told by its line. */
+/** Whether nesting and number of values are within the limits: `JSON.parse` is slow otherwise, and the YAML parser reports the line. */
 function isModest(json: string): boolean {
   let [depth, marks] = [0, 0];
   for (let at = 0; at < json.length; at++) {
     const code = json.charCodeAt(at);
-    // Those in texts are counted with them: they make it slower to read, not wrong.
+    // Brackets in strings are counted too: that only costs the fast path.
     if (code === 0x5b || code === 0x7b) depth++;
     else if (code === 0x5d || code === 0x7d) depth--;
     else if (code !== 0x2c) continue;
@@ -138,7 +141,7 @@ function isModest(json: string): boolean {
   return true;
 }
 
-/** A job or a sweep as it is kept: JSON, with its aliases and defaults filled in. @throws KasaneError LIMIT */
+/** A job or sweep as it is stored: JSON, with aliases and defaults filled in. @throws KasaneError LIMIT */
 export function keptSpec(what: 'job' | 'sweep', spec: object): string {
   const kept = JSON.stringify(spec);
   const bytes = Buffer.byteLength(kept);

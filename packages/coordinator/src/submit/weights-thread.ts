@@ -1,4 +1,4 @@
-/** The thread behind `starting-weights.ts`: takes what to make as its data, and posts what came of it, once. */
+/** The thread behind `starting-weights.ts`: makes the weights described in `workerData`, posts the result, and exits. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { KasaneError } from '@kasane/protocol/errors';
 import { makeWeights, type StartingWeights, type WeightsRequest } from './make-weights.ts';
