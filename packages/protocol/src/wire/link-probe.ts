@@ -13,7 +13,7 @@ import { SLOW_RATE } from './parts.ts';
 const SMALL_PROBE = 1 << 16;
 const MOST_PROBE = FRAME_PAYLOAD_BYTES;
 const LARGE_FROM = 1e6;
-const LARGE_MS = 200;
+const LARGE_MS = 500;
 /** Of each size the best of so many counts: a machine that is busy for a moment has no slow link. */
 const PROBES = 3;
 /** Probes of one link that are answered: more than are ever asked, and no way to fill the memory of who answers. */
