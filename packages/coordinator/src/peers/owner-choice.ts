@@ -20,7 +20,7 @@ const EXCLUDED_MS = 60_000;
  * ones differ; and one that has so little still sends all parameters sooner than two owners would send their sums beside them.
  */
 const RELAY_RATE = 0.7;
-/** And to this many owners at most: with eight, each sends 7 % less, and two of four measurements lost an owner. */
+/** And to this many owners at most: with eight, each sends 7 % less, and two of six measurements lost an owner. */
 const RELAYED_OWNERS = 4;
 /** It does so of this many parameters at most: it keeps them, and the optimizer's state, once more. */
 const RELAYED_FLOATS = 1 << 25;
