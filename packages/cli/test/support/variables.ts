@@ -65,6 +65,17 @@ export const variables: Readonly<Record<string, Variable>> = {
     ],
     exits: [2, 69, 77],
   },
+  // of the AWS tools, for data in S3 and nothing else
+  AWS_ACCESS_KEY_ID: { who: 'data in S3', odd: ['\u00e9', 'a b'] },
+  AWS_SECRET_ACCESS_KEY: { who: 'data in S3', odd: ['\u00e9', 'x'.repeat(10_000)] },
+  AWS_SESSION_TOKEN: { who: 'data in S3', odd: ['a b'] },
+  AWS_PROFILE: { who: 'data in S3', odd: ['absent', '__proto__'] },
+  AWS_CONFIG_FILE: folder('data in S3'),
+  AWS_SHARED_CREDENTIALS_FILE: folder('data in S3'),
+  AWS_REGION: { who: 'data in S3', odd: ['nowhere', '../x'] },
+  AWS_DEFAULT_REGION: { who: 'data in S3', odd: ['nowhere'] },
+  AWS_ENDPOINT_URL: { who: 'data in S3', odd: ['nowhere', 'ftp://127.0.0.1:9', '://'] },
+  AWS_ENDPOINT_URL_S3: { who: 'data in S3', odd: ['nowhere', 'http://127.0.0.1:9'] },
   // the system's
   HOME: folder('user folders', [2, 69]),
   XDG_CACHE_HOME: folder('user folders'),
