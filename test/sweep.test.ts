@@ -359,7 +359,7 @@ describe('what people do meanwhile', { timeout: 120_000 }, () => {
   });
 
   it('a trial that is cancelled by hand has failed, and the sweep goes on', async () => {
-    const { id } = await client.submitSweep(file({ trials: 3, halving: undefined }));
+    const { id } = await client.submitSweep(file({ trials: 3, halving: undefined }, { epochs: 60 }));
     const { trials } = await until(id, (now) => now.trials.length > 1);
     await client.job(trials[1]!.job).cancel();
     const { sweep, trials: last } = await ended(client, id);
